@@ -1,0 +1,75 @@
+# Every target sets up what it needs: a virtual environment in .venv from the lock file, once.
+# Needed on the machine: make and Python 3.11 or newer with venv.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CACHES := .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov build dist
+SOURCES := engine tests benchmarks
+
+# Another interpreter: make test PYTHON=/opt/python3.12/bin/python3
+PYTHON ?=
+# Options passed on: make demo DEMO='--days 30', make test TESTS=tests/rules, make bench BENCH='flat-keys'
+DEMO ?=
+TESTS ?=
+BENCH ?= inv1
+WORKERS ?= 2
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(STAMP) ## Create .venv and install the locked versions, once
+
+$(STAMP): requirements.lock pyproject.toml .ci/setup
+	@.ci/setup "$(VENV)" "$(PYTHON)"
+	@touch $@
+
+.PHONY: demo
+demo: setup ## A year of a retailer's sales through the engine, in under two minutes
+	@$(BIN)/sellable demo $(DEMO)
+
+.PHONY: test
+test: setup ## Run the tests
+	$(BIN)/python -m pytest -q -n $(WORKERS) $(TESTS)
+
+.PHONY: coverage
+coverage: setup ## Run the tests, and say which branches of the core none of them takes
+	$(BIN)/python -m pytest -q -n $(WORKERS) --cov --cov-report=term $(TESTS)
+
+.PHONY: check
+check: setup ## Style, format, types and import rules
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: setup ## Format the code and mend what can be mended by itself
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+.PHONY: bench
+bench: setup ## The standard workload INV-1 beside its floor, checked before it is timed
+	$(BIN)/python -m benchmarks $(BENCH)
+
+.PHONY: lock
+lock: setup ## Resolve the dependencies anew into the lock files
+	$(BIN)/python -m pip install --quiet 'uv>=0.9,<1'
+	$(BIN)/uv pip compile pyproject.toml --extra demo --extra dev --upgrade --universal \
+		--python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --quiet \
+		--custom-compile-command 'make lock' --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml docker/build.in --universal \
+		--python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --quiet \
+		--constraint requirements.lock \
+		--custom-compile-command 'make lock' --output-file docker/requirements.lock
+
+.PHONY: clean
+clean: ## Remove .venv and everything generated
+	rm -rf $(VENV) $(CACHES) *.egg-info demo-run benchmarks/.cache
+	find engine tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

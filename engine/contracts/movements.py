@@ -1,0 +1,318 @@
+"""The topic `movements`: from the bytes of one line or message to a movement, or to a refusal.
+
+The fast way is one decode in C and a handful of checks. It never decides that something is wrong:
+whatever it cannot take at a glance goes the slow way of `movement_examination`, which looks at
+everything in the promised order and names the first fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+import msgspec
+
+from engine.contracts.csv_rows import csv_row_to_json
+from engine.contracts.exceptions import Refusal
+from engine.contracts.instants import MILLISECOND, parse_instant
+from engine.contracts.limits import (
+    MAX_CACHED_INSTANTS,
+    MAX_CACHED_TEXTS,
+    MAX_LOCATION_LENGTH,
+    MAX_SKU_LENGTH,
+    MAX_SOURCE_LENGTH,
+)
+from engine.contracts.movement import (
+    DAMAGED,
+    DISPOSITIONS,
+    FORCE,
+    INSPECTING,
+    MOVEMENT_TYPES,
+    POLICIES,
+    SELLABLE,
+    STRICT,
+    Movement,
+    content_digest,
+    identity_digest,
+)
+from engine.contracts.movement_examination import examine_line, examine_mapping
+from engine.contracts.movement_fields import NEEDS
+
+__all__ = [
+    "Movement",
+    "MovementDecoder",
+    "content_digest",
+    "csv_row_to_json",
+    "identity_digest",
+    "MOVEMENT_TYPES",
+    "DISPOSITIONS",
+    "SELLABLE",
+    "INSPECTING",
+    "DAMAGED",
+    "POLICIES",
+    "STRICT",
+    "FORCE",
+]
+
+GLANCE_BYTES: Final = 512
+"""Longest line of the fast way. It cannot nest deeper than the limit allows, nor be oversize."""
+
+_SECOND_LENGTH: Final = len("2026-11-20T12:00:00")
+_KEPT_LENGTH: Final = len("2026-11-20T12:00:00+01:00")
+_LEAP_SECOND: Final = ":60"
+
+_PLAIN: Final = frozenset({"sale", "return", "receipt", "expect", "adjustment", "count"})
+"""Types that need nothing but the fields that `MovementDecoder._accept` looks at itself."""
+
+_WITHOUT_LOCATION: Final = frozenset(
+    name for name, needs in NEEDS.items() if "location" not in needs.needed
+)
+_WITHOUT_RESERVATION: Final = frozenset(
+    name for name, needs in NEEDS.items() if "reservation" not in needs.needed
+)
+_DISPOSITIONS_OR_NONE: Final = frozenset({None, *DISPOSITIONS})
+
+
+class MovementDecoder:
+    """Decodes movements; keeps small caches of texts that come again, so make one and keep it.
+
+    `channels` are the names that a movement's `channel` may have.
+    """
+
+    __slots__ = (
+        "_channels",
+        "_decode",
+        "_instants",
+        "_locations",
+        "_milliseconds",
+        "_seconds",
+        "_skus",
+        "_sources",
+    )
+
+    def __init__(self, channels: Collection[str]) -> None:
+        self._channels = frozenset(channels)
+        self._decode = msgspec.json.Decoder(Movement).decode
+        self._instants: dict[str, int] = {}
+        self._seconds: dict[str, int] = {}
+        self._milliseconds = {f".{count:03}Z": count * MILLISECOND for count in range(1000)}
+        self._skus: set[str] = set()
+        self._locations: set[str] = set()
+        self._sources: set[str] = set()
+
+    def decode(self, line: bytes) -> Movement | Refusal:
+        """The movement that the line says, or why it is refused.
+
+        `line` has no byte order mark and need not end with a newline. Never raises.
+        """
+        if len(line) > GLANCE_BYTES:
+            return examine_line(line, self._channels)
+        try:
+            if not line.isascii():
+                line.decode()
+            movement = self._decode(line)
+            type_ = movement.type
+            source = movement.source
+            sku = movement.sku
+            location = movement.location
+            quantity = movement.quantity
+            # One expression, because this runs for every movement. The lengths of `id` and the
+            # outer range of `quantity` are in the struct.
+            if (
+                movement.id.isprintable()
+                and (source in self._sources or self._is_source(source))
+                and (sku in self._skus or self._is_sku(sku))
+                and (location in self._locations or self._is_place_of(type_, location))
+                and (
+                    (quantity is not None and quantity > 0) or _is_unusual_quantity(type_, quantity)
+                )
+                and (
+                    (
+                        type_ in _PLAIN
+                        and movement.disposition is None
+                        and movement.correlation_id is None
+                        and movement.reason is None
+                        and movement.reference is None
+                        and movement.reservation is None
+                        and movement.channel is None
+                        and movement.from_location is None
+                        and movement.to_location is None
+                        and movement.from_ is None
+                        and movement.to is None
+                        and movement.policy is None
+                        and movement.allow_partial is None
+                        and movement.expires_at is None
+                        and movement.expires is None
+                        and movement.schema is None
+                    )
+                    or self._accept_more(movement)
+                )
+            ):
+                text = movement.occurred_at
+                instant = self._instants.get(text)
+                movement.at = self._new_instant(text) if instant is None else instant
+                movement.occurred_at = ""
+                return movement
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            pass  # the slow way finds the fault again and names it
+        return examine_line(line, self._channels)
+
+    def from_mapping(self, values: Mapping[str, object]) -> Movement | Refusal:
+        """The movement that wire names and typed values say, or why it is refused.
+
+        The same rules as for a line, but for those about bytes. Never raises.
+        """
+        return examine_mapping(values, self._channels)
+
+    def _accept_more(self, movement: Movement) -> bool:
+        """Whether the fields that few movements have are right; if so, they are normalised."""
+        type_ = movement.type
+        movement.schema = None  # a number other than 1 did not pass the struct
+        return (
+            type_ in NEEDS
+            and (movement.correlation_id is None or movement.correlation_id.isprintable())
+            and (movement.reason is None or movement.reason.isprintable())
+            and (movement.reference is None or movement.reference.isprintable())
+            and (
+                (
+                    movement.to_location is None
+                    and movement.from_location is None
+                    and type_ != "transfer"
+                )
+                or self._are_places_right(movement)
+            )
+            and (
+                (
+                    movement.disposition is None
+                    and movement.from_ is None
+                    and movement.to is None
+                    and type_ != "reclassify"
+                )
+                or _accept_dispositions(movement)
+            )
+            and self._accept_reservation(movement)
+        )
+
+    def _are_places_right(self, movement: Movement) -> bool:
+        from_location, to_location = movement.from_location, movement.to_location
+        if from_location is not None:
+            if from_location not in self._locations and not self._is_location(from_location):
+                return False
+            if movement.type == "receipt" and from_location == movement.location:
+                return False
+        if to_location is None:
+            return movement.type != "transfer"
+        if to_location not in self._locations and not self._is_location(to_location):
+            return False
+        return movement.type != "transfer" or to_location != movement.location
+
+    def _accept_reservation(self, movement: Movement) -> bool:
+        reservation = movement.reservation
+        if reservation is None:
+            if movement.type not in _WITHOUT_RESERVATION:
+                return False
+        elif not reservation.isprintable():
+            return False
+        if movement.channel is not None and movement.channel not in self._channels:
+            return False
+        policy = movement.policy
+        if policy == STRICT:
+            movement.policy = None
+        elif policy is not None and policy != FORCE:
+            return False
+        if movement.allow_partial is False:
+            movement.allow_partial = None
+        text = movement.expires_at
+        if text is None:
+            movement.expires = None
+            return True
+        instant = self._instants.get(text)
+        movement.expires = self._new_instant(text) if instant is None else instant
+        movement.expires_at = None
+        return True
+
+    # Texts that come again are looked at once. A text that is not in a cache is not yet wrong.
+
+    def _is_source(self, text: str) -> bool:
+        return (
+            0 < len(text) <= MAX_SOURCE_LENGTH
+            and text.isprintable()
+            and _remember(self._sources, text)
+        )
+
+    def _is_sku(self, text: str) -> bool:
+        return _is_identifier(text, MAX_SKU_LENGTH) and _remember(self._skus, text)
+
+    def _is_location(self, text: str) -> bool:
+        return _is_identifier(text, MAX_LOCATION_LENGTH) and _remember(self._locations, text)
+
+    def _is_place_of(self, type_: str, location: str | None) -> bool:
+        if location is None:
+            return type_ in _WITHOUT_LOCATION
+        return self._is_location(location)
+
+    def _new_instant(self, text: str) -> int:
+        """The instant of a time that is not kept.
+
+        Whole seconds are kept as they are. Times with milliseconds seldom come again, but many
+        share their second, so these are put together from the two.
+
+        Raises:
+            ValueError: it is no time.
+        """
+        milliseconds = self._milliseconds.get(text[_SECOND_LENGTH:])
+        if milliseconds is None:
+            instant = parse_instant(text)
+            if len(text) <= _KEPT_LENGTH:
+                _keep(self._instants, text, instant)
+            return instant
+        second = text[:_SECOND_LENGTH]
+        start = self._seconds.get(second)
+        if start is None:
+            start = parse_instant(second + "Z")
+            if second.endswith(_LEAP_SECOND):
+                return start
+            _keep(self._seconds, second, start)
+        return start + milliseconds
+
+
+def _keep(instants: dict[str, int], text: str, instant: int) -> None:
+    if len(instants) >= MAX_CACHED_INSTANTS:
+        instants.clear()
+    instants[text] = instant
+
+
+def _remember(texts: set[str], text: str) -> bool:
+    if len(texts) >= MAX_CACHED_TEXTS:
+        texts.clear()
+    texts.add(text)
+    return True
+
+
+def _is_identifier(text: str, longest: int) -> bool:
+    return (
+        0 < len(text) <= longest
+        and text.isprintable()
+        and "|" not in text
+        and text[0] != " "
+        and text[-1] != " "
+    )
+
+
+def _is_unusual_quantity(type_: str, quantity: int | None) -> bool:
+    """Whether a type takes a quantity that is 0, negative or missing."""
+    needs = NEEDS.get(type_)
+    if needs is None:
+        return False
+    return "quantity" not in needs.needed if quantity is None else needs.allows(quantity)
+
+
+def _accept_dispositions(movement: Movement) -> bool:
+    disposition, from_, to = movement.disposition, movement.from_, movement.to
+    if disposition == SELLABLE:
+        movement.disposition = None
+    elif disposition not in _DISPOSITIONS_OR_NONE:
+        return False
+    if from_ not in _DISPOSITIONS_OR_NONE or to not in _DISPOSITIONS_OR_NONE:
+        return False
+    return movement.type != "reclassify" or (from_ is not None and to is not None and from_ != to)
