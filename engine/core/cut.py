@@ -1,0 +1,106 @@
+"""The rows of a snapshot: one consistent cut of every channel's keys and of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from engine.contracts import records
+from engine.contracts.availability import Cause
+from engine.contracts.instants import format_instant
+from engine.contracts.records import KeyRecord, PublishedRecord
+from engine.contracts.snapshots import ChannelRow, CountedAt, LedgerRow
+from engine.core.parts import Parts
+from engine.core.publisher import Outlet
+from engine.ledger.book import Sku
+from engine.publication.throttle import STATUS_NAMES
+
+Row = ChannelRow | LedgerRow
+
+
+def cut_rows(parts: Parts) -> Iterator[tuple[str | None, Row]]:
+    """Yield the rows of the cut, each with its channel's name, None for the ledger.
+
+    Everything must be committed; the rows of one channel come in order of their keys.
+    """
+    whole = [outlet for outlet in parts.publisher.outlets if not outlet.channel.by_location]
+    local = [outlet for outlet in parts.publisher.outlets if outlet.channel.by_location]
+    for name, stored in parts.reader.scan(records.SKU):
+        sku = _sku(parts, name[1:].decode(), stored)
+        for outlet in whole:
+            published = sku.record.published
+            last = published[outlet.slot] if outlet.slot < len(published) else None
+            if last is not None and last.version:
+                value = parts.sums.value(sku, outlet.channel)
+                yield outlet.channel.name, _channel_row(outlet, sku.name, None, last, value)
+    decode = msgspec.msgpack.Decoder(KeyRecord).decode
+    current: Sku | None = None
+    for name, stored in parts.reader.scan(records.KEY):
+        sku_name, _, location = name[1:].decode().partition("|")
+        key = decode(stored)
+        yield None, ledger_row(sku_name, location, key)
+        for outlet in local:
+            last = (key.published or {}).get(outlet.slot)
+            if last is None or not last.version:
+                continue
+            if current is None or current.name != sku_name:
+                found = parts.reader.get(records.sku_name(sku_name))
+                current = _sku(parts, sku_name, found or b"")
+            value = parts.sums.value_at(current, outlet.channel, location, key)
+            yield outlet.channel.name, _channel_row(outlet, sku_name, location, last, value)
+
+
+def _sku(parts: Parts, name: str, stored: bytes) -> Sku:
+    """Return the SKU with sums that are valid for the rules in force."""
+    sku = Sku(name, msgspec.msgpack.decode(stored, type=records.SkuRecord))
+    if sku.record.epoch == parts.standing.epoch:
+        return sku
+    sku = parts.book.sku(name)
+    parts.sums.fold(parts.book, sku)
+    return sku
+
+
+def _channel_row(
+    outlet: Outlet, sku: str, location: str | None, last: PublishedRecord, value: int
+) -> ChannelRow:
+    cause = last.cause
+    return ChannelRow(
+        sku=sku,
+        channel=outlet.channel.name,
+        location=location,
+        available=last.value,
+        status=STATUS_NAMES[last.status],
+        version=last.version,
+        computed_at=format_instant(last.at),
+        cause=None if cause is None else Cause(*cause),
+        computed=value,
+    )
+
+
+def ledger_row(sku: str, location: str, key: KeyRecord) -> LedgerRow:
+    """Return the stock of a key as users see it."""
+    return LedgerRow(
+        sku=sku,
+        location=location,
+        sellable=key.sellable,
+        inspecting=key.inspecting,
+        damaged=key.damaged,
+        reserved=key.reserved,
+        incoming=max(0, key.incoming),
+        version=key.version,
+        counted_at=counted_at(key),
+    )
+
+
+def counted_at(key: KeyRecord) -> CountedAt:
+    """Return when each disposition of a key was last counted."""
+    return CountedAt(
+        sellable=_instant_or_none(key.counted_sellable),
+        inspecting=_instant_or_none(key.counted_inspecting),
+        damaged=_instant_or_none(key.counted_damaged),
+    )
+
+
+def _instant_or_none(instant: int) -> str | None:
+    return None if instant == records.NEVER else format_instant(instant)

@@ -1,0 +1,128 @@
+"""The engine over one store, as a runtime sees it.
+
+It is pure: it reads a store but never writes one, has no clock but what it is given, and does no
+input or output. Whoever runs it commits what `collect` returns, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from engine.contracts.exceptions import Refusal
+from engine.core import commit, cut, step, timeline
+from engine.core.changes import Changes
+from engine.core.dead_letters import REPLAYED, DeadLetter
+from engine.core.figures import Standing
+from engine.core.parts import Parts
+from engine.core.step import Outcome, Prepared
+from engine.ledger.book import Reader
+from engine.rules.ruleset import RuleSet
+
+
+class Engine:
+    """The core over one store and one rule set.
+
+    `take` and `advance` may stop early; then the caller commits, writes the snapshot if one is
+    due (`standing.cut`), and calls again.
+    """
+
+    def __init__(self, reader: Reader, rules: RuleSet, clock_mode: str) -> None:
+        self.parts = Parts(reader, rules, clock_mode)
+
+    @property
+    def standing(self) -> Standing:
+        """Where the engine stands: counts, clock, what is due."""
+        return self.parts.standing
+
+    @property
+    def clock(self) -> int | None:
+        """The engine's clock, None before it runs."""
+        return self.parts.book.clock if self.parts.running else None
+
+    @property
+    def rules(self) -> RuleSet:
+        """The rules in force."""
+        return self.parts.rules
+
+    def prepare(self, lines: Sequence[bytes], origin: Callable[[int], str]) -> Prepared:
+        """Decode a batch of lines."""
+        return step.prepare(self.parts, lines, origin)
+
+    def take(self, batch: Prepared, start: int, outcomes: list[Outcome] | None = None) -> int:
+        """Take a batch's movements from `start` on; returns the index of the first not taken."""
+        return step.take(self.parts, batch, start, outcomes)
+
+    def advance(self, to: int) -> bool:
+        """Let the clock reach `to`; False when it stopped early for a commit."""
+        return timeline.advance(self.parts, to)
+
+    def change_rules(self, rules: RuleSet) -> None:
+        """Put other rules in force from now on; commit before and after."""
+        self.parts.take_rules(rules)
+        self.parts.set_boundary()
+
+    def collect(self) -> Changes:
+        """Return all that a commit has to hold."""
+        return commit.collect(self.parts)
+
+    # --- the end of input ----------------------------------------------------------------------
+
+    def next_publication(self) -> int | None:
+        """Return the next tick at which something is published if no more input comes."""
+        parts = self.parts
+        last = parts.standing.last_tick
+        if last is None:
+            return None
+        tick = last + parts.settings.publish_tick
+        if parts.book.dirty:
+            publishes = parts.publisher.settle(tick)
+            parts.ticked = True
+            if publishes:
+                return tick
+        return timeline.next_tick(parts)
+
+    def next_due(self) -> int | None:
+        """Return the next instant at which anything falls due."""
+        return timeline.next_due(self.parts) if self.parts.running else None
+
+    def close_window(self) -> None:
+        """Post what the open posting window holds."""
+        timeline.close_window(self.parts)
+
+    def pending(self) -> int:
+        """Return how many keys' last publications differ from their values now."""
+        return self.parts.publisher.pending_count()
+
+    # --- snapshots and exceptions --------------------------------------------------------------
+
+    def order_snapshot(self) -> None:
+        """Ask for a snapshot on the next tick."""
+        self.parts.standing.snapshot_ordered = True
+        self.parts.boundary = min(self.parts.boundary, self.parts.book.clock)
+
+    def cut_rows(self) -> Iterator[tuple[str | None, cut.Row]]:
+        """Yield the rows of the snapshot that is due, by channel, None for the ledger."""
+        return cut.cut_rows(self.parts)
+
+    def cut_written(self, snapshots: int) -> None:
+        """Note that the snapshot that was due is written."""
+        timeline.cut_written(self.parts, snapshots)
+
+    def replay(
+        self, letter: DeadLetter, line: bytes, accept_old: bool, now: str | None
+    ) -> Outcome | None:
+        """Take an exception's mended movement; None when a commit has to come first.
+
+        A movement that is refused again changes nothing, and the exception stays as it is.
+        """
+        outcome = step.replay(self.parts, letter.record.exception, line, accept_old)
+        if outcome is not None and not isinstance(outcome.refusal, Refusal):
+            letter.status = REPLAYED
+            letter.changed_at = now
+            letter.note = outcome.outcome
+            self.parts.letters.keep(letter)
+        return outcome
+
+    def keep_letter(self, letter: DeadLetter) -> None:
+        """Keep an exception as an operator has changed it."""
+        self.parts.letters.keep(letter)

@@ -1,0 +1,65 @@
+"""What the engine knows about itself: counts over its whole history, and where it stands."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Figures(msgspec.Struct, omit_defaults=True):
+    """Counts over the data folder's whole history; `received` is the sum of the outcomes."""
+
+    received: int = 0
+    applied: int = 0
+    duplicate: int = 0
+    absorbed: int = 0
+    rejected: int = 0
+    refused: int = 0
+    publications: dict[str, int] = {}
+    exceptions: dict[str, int] = {}
+    decisions: int = 0
+    postings: int = 0
+    snapshots: int = 0
+
+
+class BucketState(msgspec.Struct, array_like=True):
+    """Where a channel's token bucket stands."""
+
+    tokens: int
+    filled_at: int
+
+
+class Sweep(msgspec.Struct, array_like=True):
+    """How far the SKUs have been looked at again since the rules changed.
+
+    `cursor` is the name of the SKU record to go on from; `since` is when the rules changed.
+    """
+
+    cursor: bytes
+    since: int
+
+
+class Standing(msgspec.Struct, omit_defaults=True):
+    """The engine's own record: all that its next step needs beside the keys themselves.
+
+    Instants are None before the clock runs. `cut` is the tick of a snapshot that is being written.
+    `channels` are all that were ever configured, by slot; `order` those of the rules in force.
+    """
+
+    figures: Figures = msgspec.field(default_factory=Figures)
+    clock_mode: str = "wall"
+    clock: int | None = None
+    last_tick: int | None = None
+    commit: int = 0
+    epoch: int = 0
+    fingerprint: str = ""
+    rules_from: int | None = None
+    channels: list[str] = []
+    order: list[str] = []
+    buckets: dict[str, BucketState] = {}
+    sweep: Sweep | None = None
+    next_snapshot: int | None = None
+    snapshot_ordered: bool = False
+    cut: int | None = None
+    exception_number: int = 0
+    posting_number: int = 0
+    forgotten_until: int = 0

@@ -1,0 +1,183 @@
+"""The parts of an engine and how they take up a stored state and a rule set."""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.contracts import records
+from engine.contracts.errors import UsageError
+from engine.contracts.movements import MovementDecoder
+from engine.contracts.postings import Posting
+from engine.core.dead_letters import DeadLetters
+from engine.core.figures import BucketState, Standing, Sweep
+from engine.core.publisher import Publisher
+from engine.core.sums import Sums
+from engine.ledger.book import Book, Reader, Sku, Windows
+from engine.ledger.identities import Identities
+from engine.postings.window import Window
+from engine.rules.ruleset import RuleSet
+
+EVENT, WALL = "event", "wall"
+MAX_CHANNELS = 255  # over a data folder's whole history: one byte names a channel in the store
+
+
+class Parts:
+    """What works together on one store; the functions of the core act on it.
+
+    `boundary` is an instant before which nothing can fall due. `ticked` tells that the record of
+    dirty SKUs is out of date, `window_closed` that the posting window's is.
+    """
+
+    def __init__(self, reader: Reader, rules: RuleSet, clock_mode: str) -> None:
+        self.reader = reader
+        stored = reader.get(records.META)
+        self.standing = Standing() if stored is None else _read_standing(stored)
+        self.standing.clock_mode = clock_mode
+        self.rules = rules
+        self.settings = rules.settings
+        self.slots: dict[str, int] = {}
+        self.book = Book(reader, _windows(rules), self._available, self.slots)
+        self.letters = DeadLetters(self.standing.exception_number)
+        self.identities = Identities(reader, self.settings.dedupe_window)
+        self.window = Window(self.settings.erp_window, self._timezone_of)
+        self.boundary = records.NEVER
+        self.ticked = False
+        self.window_closed = False
+        self.next_edge: int | None = None
+        self.forgotten: list[bytes] = []
+        self.postings: list[Posting] = []
+        self._publisher: Publisher | None = None
+        self._load()
+
+    @property
+    def publisher(self) -> Publisher:
+        """What publishes under the rules in force."""
+        assert self._publisher is not None, "rules are taken before anything is published"
+        return self._publisher
+
+    @property
+    def running(self) -> bool:
+        """Whether the clock runs."""
+        return self.standing.clock is not None
+
+    def _load(self) -> None:
+        book = self.book
+        self.identities.load()
+        book.load_expiries()
+        if self.standing.clock is not None:
+            book.clock = self.standing.clock
+        self.take_rules(self.rules)
+        for _, stored in self.reader.scan(records.DIRTY):
+            for name in msgspec.msgpack.decode(stored, type=list[str]):
+                sku = book.sku(name)
+                if not sku.dirty:
+                    sku.dirty = True
+                    book.dirty.append(sku)
+        book.dirty_saved = len(book.dirty)
+        self.window.restore([stored for _, stored in self.reader.scan(records.WINDOW)])
+        self.set_boundary()
+
+    def take_rules(self, rules: RuleSet) -> None:
+        """Put a rule set in force; when it is another than the last one, look at every SKU anew.
+
+        Raises:
+            UsageError: the data folder has seen more channels than one byte can name.
+        """
+        standing = self.standing
+        self.save_buckets()
+        self.rules = rules
+        self.settings = rules.settings
+        new = [c.name for c in rules.channels if c.name not in standing.channels]
+        standing.channels.extend(new)
+        if len(standing.channels) > MAX_CHANNELS:
+            raise UsageError(
+                f"this data folder has seen {len(standing.channels)} channels, more than the "
+                f"{MAX_CHANNELS} that it can hold",
+                "Start a new data folder, or give retired channels' names back to use.",
+            )
+        self.slots.clear()
+        self.slots.update({name: slot for slot, name in enumerate(standing.channels)})
+        self.decoder = MovementDecoder([channel.name for channel in rules.channels])
+        self.book.windows = _windows(rules)
+        self.identities.window = self.settings.dedupe_window
+        if not self.window.lines:
+            self.window.length = self.settings.erp_window
+        order = [channel.name for channel in rules.channels]
+        if (rules.fingerprint, order) != (standing.fingerprint, standing.order):
+            standing.fingerprint, standing.order = rules.fingerprint, order
+            self.begin_epoch(standing.clock)
+        else:
+            self.use_plan()
+
+    def begin_epoch(self, instant: int | None) -> None:
+        """Number the rules in force from the instant, and begin to look at every SKU again."""
+        standing = self.standing
+        standing.epoch += 1
+        standing.rules_from = instant
+        if instant is not None:
+            standing.sweep = Sweep(records.SKU, instant)
+        self.save_buckets()
+        self.use_plan()
+
+    def use_plan(self) -> None:
+        """Set up what follows from the rules in force since `standing.rules_from`."""
+        standing, book = self.standing, self.book
+        instant = standing.rules_from
+        plan = self.rules.at(records.NEVER if instant is None else instant)
+        book.epoch = standing.epoch
+        book.channel_count = len(self.rules.channels)
+        self.sums = Sums(self.rules, plan, standing.epoch, self.slots)
+        self.next_edge = next(
+            (edge for edge in self.rules.edges if instant is not None and edge > instant), None
+        )
+        previous = self._publisher
+        self._publisher = Publisher(book, self.sums, self.slots, self.settings.publish_tick)
+        if previous is not None:
+            self.publisher.take_over(previous)
+        for outlet in self.publisher.outlets:
+            saved, bucket = standing.buckets.get(outlet.channel.name), outlet.throttle.bucket
+            if saved is not None and bucket is not None:
+                bucket.tokens = min(bucket.capacity, saved.tokens)
+                bucket.filled_at = saved.filled_at
+        self.publisher.restore(self.reader)
+
+    def save_buckets(self) -> None:
+        """Note where the channels' rates stand."""
+        if self._publisher is None:
+            return
+        for outlet in self._publisher.outlets:
+            bucket = outlet.throttle.bucket
+            if bucket is not None and bucket.filled_at is not None:
+                state = BucketState(bucket.tokens, bucket.filled_at)
+                self.standing.buckets[outlet.channel.name] = state
+
+    def set_boundary(self) -> None:
+        """Find an instant before which nothing can fall due."""
+        standing = self.standing
+        if standing.last_tick is None:
+            self.boundary = records.NEVER
+            return
+        clock, length = self.book.clock, self.window.length
+        boundary = min(
+            standing.last_tick + self.settings.publish_tick, clock - clock % length + length
+        )
+        if self.book.expiries:
+            boundary = min(boundary, self.book.expiries[0][0])
+        if self.next_edge is not None:
+            boundary = min(boundary, self.next_edge)
+        self.boundary = boundary
+
+    def _available(self, sku: Sku, location: str | None, channel: str | None) -> int:
+        return self.sums.available(self.book, sku, location, channel)
+
+    def _timezone_of(self, location: str) -> str | None:
+        return self.rules.catalogue.location(location).timezone
+
+
+def _windows(rules: RuleSet) -> Windows:
+    settings = rules.settings
+    return Windows(settings.count_window, settings.reservation_window, settings.dedupe_window)
+
+
+def _read_standing(stored: bytes) -> Standing:
+    return msgspec.msgpack.decode(stored, type=Standing)

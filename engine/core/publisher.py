@@ -1,0 +1,444 @@
+"""What is told to channels on a tick: the keys touched since the last one, and those held back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.contracts import records
+from engine.contracts.availability import Availability, Cause
+from engine.contracts.instants import format_instant
+from engine.contracts.records import KeyRecord, PublishedRecord, SkuRecord, Trace
+from engine.core.sums import Sums
+from engine.ledger.book import Book, Reader, Sku, last_trace
+from engine.publication.throttle import (
+    STATUS_NAMES,
+    Change,
+    Ref,
+    Throttle,
+    risk_bucket,
+    status_of,
+)
+from engine.rules.model import Channel
+
+HOUR = 3_600_000_000  # microseconds
+
+_NOBODY: Trace = ("engine", "unknown", None, "none", None, None, 0)
+
+
+class Outlet:
+    """One channel at work.
+
+    `free` tells that nothing holds its publications back but a rule's own interval; `records` are
+    the publications that wait to be written.
+    """
+
+    __slots__ = ("channel", "free", "low_stock", "records", "slot", "throttle", "topic")
+
+    def __init__(self, channel: Channel, slot: int, tick: int) -> None:
+        publish = channel.publish
+        self.channel = channel
+        self.slot = slot
+        self.low_stock = publish.low_stock
+        self.topic = f"availability.{channel.name}"
+        self.throttle = Throttle(publish, tick)
+        self.records: list[Availability] = []
+        self.free = (
+            publish.min_interval == 0
+            and publish.max_rate is None
+            and publish.max_per_key is None
+            and publish.min_change <= 1
+        )
+
+
+class Publisher:
+    """Publishes on ticks what differs from what was published last.
+
+    `pending_changed` collects, for the store, which keys are held back (their considered tick) and
+    which are not any more (None).
+    """
+
+    def __init__(self, book: Book, sums: Sums, slots: dict[str, int], tick: int) -> None:
+        self.book = book
+        self.sums = sums
+        self.tick_length = tick
+        self.outlets = [Outlet(c, slots[c.name], tick) for c in sums.rules.channels]
+        self.pending_changed: dict[bytes, bytes | None] = {}
+        self._whole = [outlet for outlet in self.outlets if not outlet.channel.by_location]
+        self._local = [outlet for outlet in self.outlets if outlet.channel.by_location]
+        self._places = 1 + max(slots.values(), default=-1)
+        book.traces_per_key = bool(self._local)
+
+    @property
+    def tracks_sales(self) -> bool:
+        """Whether some channel orders its keys by how fast they sell."""
+        return any(outlet.throttle.bucket is not None for outlet in self.outlets)
+
+    def take_over(self, previous: Publisher) -> None:
+        """Take over what waits for the commit from the publisher under the rules before."""
+        self.pending_changed = previous.pending_changed
+        by_topic = {outlet.topic: outlet for outlet in self.outlets}
+        for outlet in previous.outlets:
+            heir = by_topic.get(outlet.topic)
+            if heir is not None:
+                heir.records = outlet.records
+            assert heir is not None or not outlet.records, "rules change after a commit"
+
+    # --- a tick --------------------------------------------------------------------------------
+
+    def tick(self, now: int, swept: list[Sku], rule_trace: Trace) -> None:
+        """Publish what is due at the tick `now`.
+
+        `swept` are SKUs to be looked at because the rules have changed, with `rule_trace` as the
+        cause when that is what makes their values differ.
+        """
+        book = self.book
+        time = format_instant(now)
+        dirty, book.dirty, book.dirty_saved = book.dirty, [], 0
+        for sku in dirty:
+            self._look_at(sku, now, time, None)
+            sku.dirty = False
+        for sku in swept:
+            self._look_at(sku, now, time, rule_trace)
+        for outlet in self.outlets:
+            if outlet.throttle.pending:
+                self._let_through(outlet, now, time, rule_trace)
+
+    def _let_through(self, outlet: Outlet, now: int, time: str, rule_trace: Trace) -> None:
+        for change in outlet.throttle.take(now):
+            name, location = change.ref
+            sku = self.book.sku(name)
+            if sku.record.epoch != self.sums.epoch:
+                # Rules have changed since this was held back: its value has to be found anew.
+                self._look_at(sku, now, time, rule_trace)
+                continue
+            last = self._last_of(outlet, sku, location)
+            trace = self._trace_of(sku, location, last)
+            cause = Cause(trace[0], trace[1], trace[2])
+            self._publish(outlet, sku, location, last, change.value, change.status, now)
+            self._tell(outlet, sku.name, location, last, time, cause)
+            last.cause = trace[:3]
+            outlet.throttle.published(last, now)
+            self.pending_changed[_pending_name(outlet, change.ref)] = None
+
+    def _look_at(self, sku: Sku, now: int, time: str, rule_trace: Trace | None) -> None:
+        """Compare each channel's value with what it was told, and tell or hold what differs."""
+        self.sums.fold(self.book, sku)
+        record = sku.record
+        if record.trail or sku.moved:
+            if self._local:
+                self._look_at_locations(sku, now, time, rule_trace)
+            if self._whole:
+                self._look_at_whole(sku, now, time, rule_trace)
+        record.everywhere = False
+        if record.touched_locations:
+            record.touched_locations = {}
+        self.book.change(sku)
+
+    def _look_at_whole(self, sku: Sku, now: int, time: str, rule_trace: Trace | None) -> None:
+        record = sku.record
+        published = record.published
+        if len(published) < self._places:
+            published.extend([None] * (self._places - len(published)))
+        item, pools, claims, name = self.sums.item(sku), record.pools, record.claims, sku.name
+        cause: Cause | None = None
+        identity = None
+        for outlet in self._whole:
+            channel = outlet.channel
+            terms = item.terms(channel.index, None)
+            if claims or channel.retired:
+                value = self.sums.value(sku, channel)
+            else:
+                value = pools[channel.index]
+                if value < 0:
+                    value = 0
+                if not terms.plain:
+                    value = terms.offered(terms.after_buffer(value))
+            status = 0 if value == 0 else 1 if value <= outlet.low_stock else 2
+            last = published[outlet.slot]
+            if last is None:
+                last = published[outlet.slot] = PublishedRecord()
+            elif value == last.value and status == last.status and last.version:
+                if last.since:
+                    self._withdraw(outlet, (sku.name, ""), last, sku)
+                continue
+            if not last.since:
+                last.blamed = rule_trace
+            elif rule_trace is None:
+                last.blamed = None
+            if not outlet.free or terms.min_interval:
+                self._hold(outlet, sku, "", last, value, status, terms.min_interval, now)
+                continue
+            if cause is None:
+                identity = (rule_trace or last_trace(sku))[:3]
+                cause = Cause(*identity)
+            last.value = value
+            last.status = status
+            last.version = version = last.version + 1
+            last.at = now
+            last.since = 0
+            last.cause = identity
+            outlet.records.append(
+                Availability(
+                    name, channel.name, None, value, STATUS_NAMES[status], version, time, cause
+                )
+            )
+
+    def _look_at_locations(self, sku: Sku, now: int, time: str, rule_trace: Trace | None) -> None:
+        """Look at the touched locations; at all of them when claims or rules bear on each."""
+        for location in self._places_of(sku):
+            key = self.book.key(sku, location)
+            for outlet in self._local:
+                self._look_at_key(outlet, sku, location, key, now, time, rule_trace)
+
+    def _places_of(self, sku: Sku) -> list[str]:
+        """Return the locations whose values may have changed since the last look."""
+        record = sku.record
+        if record.everywhere or record.claims:
+            return [place for place, key in self.book.all_keys(sku).items() if key.version]
+        return list(record.touched_locations)
+
+    def _look_at_key(
+        self,
+        outlet: Outlet,
+        sku: Sku,
+        location: str,
+        key: KeyRecord,
+        now: int,
+        time: str,
+        rule_trace: Trace | None,
+    ) -> None:
+        channel = outlet.channel
+        last = None if key.published is None else key.published.get(outlet.slot)
+        if last is None and not self.sums.sells_from(sku, channel, location):
+            return
+        value = self.sums.value_at(sku, channel, location, key)
+        status = status_of(value, outlet.low_stock)
+        if last is None:
+            last = PublishedRecord()
+            key.published = {**(key.published or {}), outlet.slot: last}
+            sku.changed_keys.add(location)
+        elif value == last.value and status == last.status and last.version:
+            if last.since:
+                self._withdraw(outlet, (sku.name, location), last, sku)
+            return
+        if not last.since:
+            last.blamed = rule_trace
+        elif rule_trace is None:
+            last.blamed = None
+        terms = self.sums.item(sku).terms(channel.index, location)
+        sku.changed_keys.add(location)
+        self.book.change(sku)
+        if not outlet.free or terms.min_interval:
+            self._hold(outlet, sku, location, last, value, status, terms.min_interval, now)
+            return
+        trace = last.blamed or key.trace or _NOBODY
+        last.cause = trace[:3]
+        self._publish(outlet, sku, location, last, value, status, now)
+        self._tell(outlet, sku.name, location, last, time, Cause(trace[0], trace[1], trace[2]))
+
+    def _last_of(self, outlet: Outlet, sku: Sku, location: str) -> PublishedRecord:
+        if location:
+            last = (self.book.key(sku, location).published or {}).get(outlet.slot)
+        else:
+            last = sku.record.published[outlet.slot]
+        return last or PublishedRecord()
+
+    def _trace_of(self, sku: Sku, location: str, last: PublishedRecord) -> Trace:
+        if last.blamed is not None:
+            return last.blamed
+        if not location:
+            return last_trace(sku)
+        return self.book.key(sku, location).trace or _NOBODY
+
+    # --- holding back and telling --------------------------------------------------------------
+
+    def _hold(
+        self,
+        outlet: Outlet,
+        sku: Sku,
+        location: str,
+        last: PublishedRecord,
+        value: int,
+        status: int,
+        min_interval: int,
+        now: int,
+    ) -> None:
+        if not last.since:
+            last.since = sku.record.touched_at if last.blamed is None else last.blamed[6]
+        ref = (sku.name, location)
+        risk = risk_bucket(sold_lately(sku.record, now), value)
+        outlet.throttle.offer(Change(ref, value, status, last, min_interval, risk, now))
+        self.pending_changed[_pending_name(outlet, ref)] = now.to_bytes(8, "big")
+
+    def _withdraw(self, outlet: Outlet, ref: Ref, last: PublishedRecord, sku: Sku) -> None:
+        last.since = 0
+        outlet.throttle.withdraw(ref)
+        self.pending_changed[_pending_name(outlet, ref)] = None
+        if ref[1]:
+            sku.changed_keys.add(ref[1])
+        self.book.change(sku)
+
+    def _publish(
+        self,
+        outlet: Outlet,
+        sku: Sku,
+        location: str,
+        last: PublishedRecord,
+        value: int,
+        status: int,
+        now: int,
+    ) -> None:
+        last.value = value
+        last.status = status
+        last.version += 1
+        last.at = now
+        last.since = 0
+        if location:
+            sku.changed_keys.add(location)
+        if not sku.changed:
+            self.book.change(sku)
+
+    def _tell(
+        self,
+        outlet: Outlet,
+        name: str,
+        location: str,
+        last: PublishedRecord,
+        time: str,
+        cause: Cause,
+    ) -> None:
+        outlet.records.append(
+            Availability(
+                name,
+                outlet.channel.name,
+                location or None,
+                last.value,
+                STATUS_NAMES[last.status],
+                last.version,
+                time,
+                cause,
+            )
+        )
+
+    # --- what is pending -----------------------------------------------------------------------
+
+    def next_due(self, now: int) -> int | None:
+        """Return the next tick after `now` at which a key that is held back may be told."""
+        dues = [o.throttle.next_due(now) for o in self.outlets if o.throttle.pending]
+        return min((due for due in dues if due is not None), default=None)
+
+    def settle(self, now: int) -> bool:
+        """Look at the dirty SKUs as on the tick `now`, without publishing.
+
+        Used when no more input comes: what equals its last publication, or is held back, needs no
+        tick of its own. Returns whether something is left that the tick will publish.
+        """
+        book = self.book
+        left: list[Sku] = []
+        for sku in book.dirty:
+            if self._publishes_freely(sku):
+                left.append(sku)
+                continue
+            self._look_at(sku, now, "", None)
+            sku.dirty = False
+        book.dirty = left
+        return bool(left)
+
+    def _publishes_freely(self, sku: Sku) -> bool:
+        self.sums.fold(self.book, sku)
+        return any(
+            outlet.free
+            and not self.sums.item(sku).terms(outlet.channel.index, place or None).min_interval
+            for outlet, place in self._differing(sku)
+        )
+
+    def _differing(self, sku: Sku) -> Iterator[tuple[Outlet, str]]:
+        """Yield the keys of a folded SKU whose value is not what was published last."""
+        for outlet in self._whole:
+            value = self.sums.value(sku, outlet.channel)
+            published = sku.record.published
+            last = published[outlet.slot] if outlet.slot < len(published) else None
+            if _differs(last, value, outlet.low_stock):
+                yield outlet, ""
+        if not self._local:
+            return
+        for location in self._places_of(sku):
+            key = self.book.key(sku, location)
+            for outlet in self._local:
+                last = None if key.published is None else key.published.get(outlet.slot)
+                if last is None and not self.sums.sells_from(sku, outlet.channel, location):
+                    continue
+                value = self.sums.value_at(sku, outlet.channel, location, key)
+                if _differs(last, value, outlet.low_stock):
+                    yield outlet, location
+
+    def pending_count(self) -> int:
+        """Return how many keys' last publications differ from their values now."""
+        pending = {(outlet.slot, ref) for outlet in self.outlets for ref in outlet.throttle.pending}
+        for sku in self.book.dirty:
+            self.sums.fold(self.book, sku)
+            pending = {(slot, ref) for slot, ref in pending if ref[0] != sku.name}
+            for outlet, location in self._differing(sku):
+                pending.add((outlet.slot, (sku.name, location)))
+        return len(pending)
+
+    def restore(self, reader: Reader) -> None:
+        """Find again what was held back, after a start."""
+        by_slot = {outlet.slot: outlet for outlet in self.outlets}
+        for name, considered in list(reader.scan(records.PENDING)):
+            outlet = by_slot.get(name[1])
+            if outlet is None:
+                continue
+            sku_name, _, location = name[2:].decode().partition("|")
+            self._restore_one(outlet, sku_name, location, int.from_bytes(considered, "big"))
+
+    def _restore_one(self, outlet: Outlet, name: str, location: str, considered: int) -> None:
+        sku = self.book.sku(name)
+        self.sums.fold(self.book, sku)
+        channel = outlet.channel
+        if location:
+            key = self.book.key(sku, location)
+            last = (key.published or {}).get(outlet.slot)
+            value = self.sums.value_at(sku, channel, location, key)
+            terms = self.sums.item(sku).terms(channel.index, location)
+        else:
+            published = sku.record.published
+            last = published[outlet.slot] if outlet.slot < len(published) else None
+            value = self.sums.value(sku, channel)
+            terms = self.sums.item(sku).terms(channel.index, None)
+        if last is None or not _differs(last, value, outlet.low_stock):
+            return
+        status = status_of(value, outlet.low_stock)
+        risk = risk_bucket(sold_lately(sku.record, considered), value)
+        ref = (name, location)
+        change = Change(ref, value, status, last, terms.min_interval, risk, considered)
+        outlet.throttle.offer(change)
+
+
+def _differs(last: PublishedRecord | None, value: int, low_stock: int) -> bool:
+    if last is None or not last.version:
+        return True
+    return value != last.value or status_of(value, low_stock) != last.status
+
+
+def sold_lately(record: SkuRecord, now: int) -> int:
+    """Return units sold in the current and the previous hour of the clock."""
+    hours = now // HOUR - record.sold_hour
+    if hours == 0:
+        return record.sold + record.sold_before
+    return record.sold if hours == 1 else 0
+
+
+def count_sale(sku: Sku, quantity: int, clock: int) -> None:
+    """Count units sold, by hours of the clock."""
+    record = sku.record
+    hour = clock // HOUR
+    if hour != record.sold_hour:
+        record.sold_before = record.sold if hour == record.sold_hour + 1 else 0
+        record.sold = 0
+        record.sold_hour = hour
+    record.sold += quantity
+
+
+def _pending_name(outlet: Outlet, ref: Ref) -> bytes:
+    return records.PENDING + bytes([outlet.slot]) + f"{ref[0]}|{ref[1]}".encode()

@@ -1,0 +1,322 @@
+"""One step: a batch of movements and the time go in, changed state and outputs come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from engine.contracts import exceptions as codes
+from engine.contracts.exceptions import Refusal, refusal
+from engine.contracts.instants import format_duration, format_instant
+from engine.contracts.movements import Movement, content_digest, identity_digest
+from engine.core.parts import EVENT, Parts
+from engine.core.publisher import count_sale
+from engine.core.timeline import advance
+from engine.ledger import effects, reservations
+from engine.ledger.book import Sku, last_trace
+from engine.ledger.effects import APPLIED, REJECTED, Effect
+
+EFFECTS: dict[str, Effect] = {
+    "sale": reservations.sale_or_fulfil,
+    "return": effects.return_,
+    "receipt": effects.receipt,
+    "expect": effects.expect,
+    "transfer": effects.transfer,
+    "adjustment": effects.adjustment,
+    "count": effects.count,
+    "reclassify": effects.reclassify,
+    "reserve": reservations.reserve,
+    "confirm": reservations.confirm,
+    "allocate": reservations.allocate,
+    "release": reservations.release,
+    "fulfil": reservations.fulfil,
+}
+# Goods that moved have moved, whatever a till's clock says.
+MOVED_ALREADY = frozenset({"sale", "return", "fulfil", "receipt", "transfer"})
+SOLD = frozenset({"sale", "fulfil"})
+DUPLICATE, REFUSED = "duplicate", "refused"
+
+
+class Prepared(NamedTuple):
+    """A decoded batch: per line a movement or why it is refused, and its two digests."""
+
+    lines: Sequence[bytes]
+    movements: list[Movement | Refusal]
+    identities: list[bytes]
+    contents: list[bytes]
+    origin: Callable[[int], str]
+
+
+class Outcome(NamedTuple):
+    """What became of one movement; the refusal only when it was refused."""
+
+    outcome: str
+    refusal: Refusal | None = None
+
+
+def prepare(parts: Parts, lines: Sequence[bytes], origin: Callable[[int], str]) -> Prepared:
+    """Decode a batch; `origin` tells where a line came from."""
+    decode = parts.decoder.decode
+    movements = [decode(line) for line in lines]
+    identities = [b"" if isinstance(m, Refusal) else identity_digest(m) for m in movements]
+    contents = [b"" if isinstance(m, Refusal) else content_digest(m) for m in movements]
+    return Prepared(lines, movements, identities, contents, origin)
+
+
+def take(
+    parts: Parts,
+    batch: Prepared,
+    start: int,
+    outcomes: list[Outcome] | None = None,
+    accept_old: bool = False,
+) -> int:
+    """Take the movements from `start` on; return the index of the first that was not taken.
+
+    It stops early when a commit has to come before the next movement. Where a batch is cut makes
+    no difference to any result. With the wall clock the caller has advanced the clock before.
+    """
+    book, figures = parts.book, parts.standing.figures
+    by_event = parts.standing.clock_mode == EVENT
+    settings = parts.settings
+    counts_from = settings.count_window
+    ahead = settings.max_jump if by_event else settings.max_future
+    rest = batch.identities[start:] if start else batch.identities
+    known = parts.identities.suspects([identity for identity in rest if identity])
+    recent, fresh = parts.identities.recent, parts.identities.fresh
+    tracks_sales, traces_keys = parts.publisher.tracks_sales, book.traces_per_key
+    warnings, young, sku_of = book.warnings, book.young, book.sku
+    clock = book.clock
+    oldest, newest = clock - settings.dedupe_window, clock + ahead
+    applied = 0
+    index = start
+    for index in range(start, len(batch.movements)):
+        movement = batch.movements[index]
+        if isinstance(movement, Refusal):
+            refuse(parts, batch, index, movement, outcomes)
+            continue
+        at, kind, skewed = movement.at, movement.type, False
+        if not oldest <= at <= newest or (kind == "count" and at < clock - counts_from):
+            fault = judge_time(parts, movement, accept_old)
+            if fault is not None:
+                refuse(parts, batch, index, fault, outcomes)
+                continue
+            skewed = parts.running and at > clock
+        identity, content = batch.identities[index], batch.contents[index]
+        seen = recent.get(identity)
+        if seen is None and known:
+            seen = known.get(identity)
+        if seen is not None and seen != content:
+            refuse(parts, batch, index, _conflict(movement), outcomes)
+            continue
+        sku = young.get(movement.sku) or sku_of(movement.sku)
+        if kind == "reserve" and seen is None and _is_known(parts, sku, movement):
+            refuse(parts, batch, index, _exists(movement), outcomes)
+            continue
+        if seen is not None:
+            figures.duplicate += 1
+            if outcomes is not None:
+                outcomes.append(Outcome(DUPLICATE))
+            continue
+        if at > clock and by_event and not skewed:
+            if at >= parts.boundary and not advance(parts, at):
+                break
+            book.clock = clock = at
+            oldest, newest = clock - settings.dedupe_window, clock + ahead
+        if skewed:
+            _note_skew(parts, movement)
+        recent[identity] = content
+        fresh.append(identity + content)
+        outcome = EFFECTS[kind](book, sku, movement)
+        if outcome == APPLIED:
+            applied += 1
+        elif outcome == REJECTED:
+            figures.rejected += 1
+        else:
+            figures.absorbed += 1
+        if outcome != REJECTED:
+            sku.moved.append(movement)
+            if book.traces_after:
+                sku.moved.extend(book.traces_after)
+                book.traces_after.clear()
+            if not (sku.dirty and sku.changed):
+                book.mark(sku)
+            if traces_keys:
+                book.trace_keys(sku, last_trace(sku))
+        if warnings:
+            _keep_warnings(parts, batch, index, movement, outcome)
+        if tracks_sales and kind in SOLD:
+            count_sale(sku, movement.quantity or 0, clock)
+        if kind == "reserve" and book.expiries and book.expiries[0][0] < parts.boundary:
+            parts.boundary = book.expiries[0][0]
+        if outcomes is not None:
+            outcomes.append(Outcome(outcome))
+    else:
+        index = len(batch.movements)
+    figures.applied += applied
+    figures.received = (
+        figures.applied + figures.duplicate + figures.absorbed + figures.rejected + figures.refused
+    )
+    return index
+
+
+def _is_known(parts: Parts, sku: Sku, movement: Movement) -> bool:
+    clock = parts.book.clock
+    if parts.standing.clock_mode == EVENT and _moves_clock(parts, movement.at):
+        clock = max(clock, movement.at)
+    return reservations.exists(parts.book, sku, movement.reservation or "", clock)
+
+
+def _moves_clock(parts: Parts, at: int) -> bool:
+    """Return whether a movement of that time may move the event clock."""
+    return not parts.running or at <= parts.book.clock + parts.settings.max_jump
+
+
+def replay(parts: Parts, exception: str, line: bytes, accept_old: bool) -> Outcome | None:
+    """Take a mended movement; None when a commit has to come before it.
+
+    Unlike a movement that comes in, one that is refused again leaves nothing behind.
+    """
+    batch = prepare(parts, [line], lambda _: f"replay of {exception}")
+    fault = _fault_of(parts, batch, accept_old)
+    if fault is not None:
+        return Outcome(REFUSED, fault)
+    outcomes: list[Outcome] = []
+    return outcomes[0] if take(parts, batch, 0, outcomes, accept_old) else None
+
+
+def _fault_of(parts: Parts, batch: Prepared, accept_old: bool) -> Refusal | None:
+    movement = batch.movements[0]
+    if isinstance(movement, Refusal):
+        return movement
+    fault = judge_time(parts, movement, accept_old)
+    if fault is not None:
+        return fault
+    seen = parts.identities.seen(batch.identities[0])
+    if seen is not None:
+        return None if seen == batch.contents[0] else _conflict(movement)
+    sku = parts.book.sku(movement.sku)
+    if movement.type == "reserve" and _is_known(parts, sku, movement):
+        return _exists(movement)
+    return None
+
+
+def judge_time(parts: Parts, movement: Movement, accept_old: bool = False) -> Refusal | None:
+    """Return why a movement's time is refused, if it is."""
+    if not parts.running:
+        return None
+    clock, settings, at = parts.book.clock, parts.settings, movement.at
+    if movement.type == "count" and at < clock - settings.count_window:
+        return _refusal(
+            movement,
+            codes.COUNT_TOO_OLD,
+            f"the count of {format_instant(at)} is older than "
+            f"{format_duration(settings.count_window)} before the clock, {format_instant(clock)}",
+        )
+    if at < clock - settings.dedupe_window:
+        if accept_old:
+            return None
+        return _refusal(
+            movement,
+            codes.TOO_OLD,
+            f"it occurred at {format_instant(at)}, more than "
+            f"{format_duration(settings.dedupe_window)} before the clock, {format_instant(clock)}: "
+            "nobody can tell any more whether it was seen",
+        )
+    by_event = parts.standing.clock_mode == EVENT
+    ahead = settings.max_jump if by_event else settings.max_future
+    if at <= clock + ahead or movement.type in MOVED_ALREADY or movement.policy == "force":
+        return None
+    return _refusal(
+        movement,
+        codes.FUTURE_DATED,
+        f"it is dated {format_instant(at)}, more than {format_duration(ahead)} after the clock, "
+        f"{format_instant(clock)}",
+    )
+
+
+def refuse(
+    parts: Parts,
+    batch: Prepared,
+    index: int,
+    fault: Refusal,
+    outcomes: list[Outcome] | None,
+) -> None:
+    """Keep a refused movement as an exception; nothing else changes."""
+    figures = parts.standing.figures
+    figures.refused += 1
+    _keep(parts, fault.code, fault.severity, fault.message, REFUSED, batch, index, fault)
+    if outcomes is not None:
+        outcomes.append(Outcome(REFUSED, fault))
+
+
+def _keep(
+    parts: Parts,
+    code: str,
+    severity: str,
+    message: str,
+    outcome: str,
+    batch: Prepared,
+    index: int,
+    about: Refusal | Movement,
+) -> None:
+    counted = parts.standing.figures.exceptions
+    counted[code] = counted.get(code, 0) + 1
+    movement = batch.movements[index]
+    parts.letters.add(
+        code,
+        severity,
+        message,
+        outcome,
+        batch.lines[index],
+        batch.origin(index),
+        format_instant(parts.book.clock) if parts.running else None,
+        movement.correlation_id or about.correlation_id,
+    )
+
+
+def _keep_warnings(
+    parts: Parts, batch: Prepared, index: int, movement: Movement, outcome: str
+) -> None:
+    book = parts.book
+    for code, message in book.warnings:
+        severity = codes.severity_of(code, movement.type, movement.quantity)
+        _keep(parts, code, severity, message, outcome, batch, index, movement)
+    book.warnings.clear()
+
+
+def _note_skew(parts: Parts, movement: Movement) -> None:
+    """Apply goods that moved as if it were now, whatever a till's clock says."""
+    clock = parts.book.clock
+    parts.book.warn(
+        codes.CLOCK_SKEW,
+        f"it is dated {format_instant(movement.at)}, too far after the clock: applied as of "
+        f"{format_instant(clock)}",
+    )
+    movement.at = clock
+
+
+def _conflict(movement: Movement) -> Refusal:
+    return _refusal(
+        movement,
+        codes.CONFLICTING_DUPLICATE,
+        f"source {movement.source}, id {movement.id}, sku {movement.sku} was seen before with "
+        "other content: the first one counts",
+    )
+
+
+def _exists(movement: Movement) -> Refusal:
+    return _refusal(
+        movement,
+        codes.RESERVATION_EXISTS,
+        f"{movement.sku} has, or had, a reservation {movement.reservation} already",
+    )
+
+
+def _refusal(movement: Movement, code: str, message: str) -> Refusal:
+    return refusal(
+        code,
+        message,
+        movement_type=movement.type,
+        quantity=movement.quantity,
+        correlation_id=movement.correlation_id,
+    )

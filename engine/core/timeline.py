@@ -1,0 +1,188 @@
+"""What falls due as the clock moves: expiries, rule edges, ticks, snapshots, posting windows.
+
+It all happens in order of time; at one instant: expiries, then rule edges, then the tick.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.contracts import records
+from engine.contracts.instants import format_instant
+from engine.contracts.records import Trace
+from engine.core.figures import Sweep
+from engine.core.parts import Parts
+from engine.ledger import reservations
+from engine.ledger.book import Sku
+
+SWEEP_SKUS = 2_000  # SKUs looked at again per tick after the rules have changed
+FORGET_EVERY = 60_000_000  # microseconds of the clock between two looks for what to forget
+
+
+def advance(parts: Parts, to: int) -> bool:
+    """Let the clock reach `to`, and do what falls due on the way.
+
+    Returns False when it stopped early because what follows has to see the state committed.
+    """
+    standing, book = parts.standing, parts.book
+    if standing.last_tick is None:
+        _begin(parts, to)
+        return True
+    if to <= book.clock:
+        return True
+    book_entries(parts)
+    while True:
+        due = next_due(parts)
+        if due is None or due > to:
+            break
+        if not _happen(parts, due):
+            return False
+    book.clock = to
+    tick = parts.settings.publish_tick
+    standing.last_tick = max(standing.last_tick, to - to % tick)
+    if to - standing.forgotten_until >= FORGET_EVERY:
+        _forget_reservations(parts)
+    parts.set_boundary()
+    return True
+
+
+def _begin(parts: Parts, instant: int) -> None:
+    """The clock begins to run."""
+    standing, settings = parts.standing, parts.settings
+    parts.book.clock = standing.clock = standing.rules_from = instant
+    standing.last_tick = instant - instant % settings.publish_tick
+    standing.forgotten_until = instant
+    every = settings.snapshot_every
+    standing.next_snapshot = None if every is None else instant - instant % every + every
+    parts.use_plan()
+    parts.set_boundary()
+
+
+def next_due(parts: Parts) -> int | None:
+    """Return the next instant at which something falls due; the clock must run."""
+    dues = [parts.window.end, parts.next_edge, next_tick(parts), _next_cut(parts)]
+    if parts.book.expiries:
+        dues.append(parts.book.expiries[0][0])
+    return min((due for due in dues if due is not None), default=None)
+
+
+def next_tick(parts: Parts) -> int | None:
+    """Return the next tick at which something may be published."""
+    standing = parts.standing
+    last = standing.last_tick
+    if last is None:
+        return None
+    if parts.book.dirty or standing.sweep is not None:
+        return last + parts.settings.publish_tick
+    return parts.publisher.next_due(last)
+
+
+def _next_cut(parts: Parts) -> int | None:
+    """Return the tick of the next snapshot."""
+    standing, tick = parts.standing, parts.settings.publish_tick
+    if standing.last_tick is None:
+        return None
+    if standing.snapshot_ordered:
+        return standing.last_tick + tick
+    if standing.next_snapshot is None or parts.settings.snapshot_every is None:
+        return None
+    return max(-(-standing.next_snapshot // tick) * tick, standing.last_tick + tick)
+
+
+def _happen(parts: Parts, due: int) -> bool:
+    """Do what falls due at the instant; False when a commit has to come before the rest."""
+    standing, book, tick = parts.standing, parts.book, parts.settings.publish_tick
+    book.clock = max(book.clock, due)
+    # Nothing fell due before, so the ticks before have passed.
+    before = (due - 1) - (due - 1) % tick
+    last = max(standing.last_tick or before, before)
+    standing.last_tick = last
+    reservations.expire_due(book, due)
+    if parts.next_edge is not None and parts.next_edge <= due:
+        parts.begin_epoch(parts.next_edge)
+        return False
+    if parts.window.end is not None and parts.window.end <= due:
+        close_window(parts)
+    if due % tick or due <= last:
+        return True
+    cut = _next_cut(parts)
+    parts.publisher.tick(due, _next_to_sweep(parts), _rule_trace(parts))
+    standing.last_tick = due
+    parts.ticked = True
+    if cut is None or cut > due:
+        return True
+    standing.cut = due
+    return False
+
+
+def cut_written(parts: Parts, snapshots: int) -> None:
+    """Note that the snapshots of `standing.cut` are written."""
+    standing, every = parts.standing, parts.settings.snapshot_every
+    cut = standing.cut
+    standing.cut = None
+    standing.snapshot_ordered = False
+    standing.figures.snapshots += snapshots
+    if cut is not None:
+        standing.next_snapshot = None if every is None else cut - cut % every + every
+
+
+def book_entries(parts: Parts) -> None:
+    """Book the stock changes since the last call into the posting window."""
+    book = parts.book
+    if book.entries:
+        parts.window.book(book.entries, book.clock)
+        book.entries = []
+
+
+def close_window(parts: Parts) -> None:
+    """Post what the open window holds."""
+    book_entries(parts)
+    standing = parts.standing
+    documents = parts.window.close(standing.posting_number + 1)
+    standing.posting_number += len(documents)
+    parts.postings.extend(documents)
+    parts.window.length = parts.settings.erp_window
+    parts.window_closed = True
+
+
+# --- after the rules have changed --------------------------------------------------------------
+
+
+def _rule_trace(parts: Parts) -> Trace:
+    since = parts.standing.rules_from or 0
+    return ("rules", f"edge:{format_instant(since)}", None, "rules", None, None, since)
+
+
+def _next_to_sweep(parts: Parts) -> list[Sku]:
+    """Return SKUs that have not been looked at since the rules changed, some thousand at most."""
+    standing, book = parts.standing, parts.book
+    if standing.sweep is None:
+        return []
+    found: list[Sku] = []
+    examined = 0
+    for name, stored in parts.reader.scan(records.SKU, standing.sweep.cursor):
+        if examined == SWEEP_SKUS:
+            standing.sweep = Sweep(name, standing.sweep.since)
+            return found
+        examined += 1
+        sku = book.adopt(name[1:].decode(), stored)
+        if sku.record.epoch != standing.epoch or sku.record.everywhere:
+            found.append(sku)
+    standing.sweep = None
+    return found
+
+
+# --- reservations that nobody needs to remember ------------------------------------------------
+
+
+def _forget_reservations(parts: Parts) -> None:
+    """Drop the records of reservations that ended, or began early, too long ago."""
+    book, clock = parts.book, parts.book.clock
+    parts.standing.forgotten_until = clock
+    horizon = clock - max(book.windows.for_reservations, book.windows.for_identities)
+    for name, stored in parts.reader.scan(records.FORGET):
+        if int.from_bytes(name[1:9], "big") >= horizon:
+            break
+        for sku_name, reservation in msgspec.msgpack.decode(stored):
+            book.forget_reservation(book.sku(sku_name), reservation)
+        parts.forgotten.append(name)

@@ -1,0 +1,1 @@
+"""What movements do to stock: effects, counts as of a time, reservations, identities, the clock."""

@@ -1,0 +1,1 @@
+"""Stock changes summed into documents that an ERP books."""

@@ -1,0 +1,1 @@
+"""Throttled publication: what each channel is told, and when."""

@@ -1,0 +1,239 @@
+"""The throttle of one channel: which changed keys may be told on a tick, and in which order.
+
+A key is pending while its computed value differs from its last publication. A pending key waits
+until its interval, its budget and the least change allow it; then it stands in a queue ordered by
+risk, from which the channel's rate takes as many as it allows. All that a throttle knows follows
+from the publications and the computed values, so it is rebuilt from them after a crash.
+
+The rate is a token bucket in exact integers (J. Turner, "New directions in communications", 1986):
+in any window of length w at most rate x w, and one bucket more, are let through.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from engine.contracts.records import PublishedRecord
+from engine.rules.model import Publish, Rate
+
+SECOND = 1_000_000  # microseconds
+
+# A channel key: SKU, and location or "" for granularity sku.
+Ref = tuple[str, str]
+
+OUT_OF_STOCK, LOW_STOCK, IN_STOCK = 0, 1, 2
+STATUS_NAMES = ("out_of_stock", "low_stock", "in_stock")
+
+# Classes of risk, most urgent first.
+OVERDUE, SELL_OUT, FALL_TO_LOW, OTHER_FALL, RESTOCK, OTHER_RISE = range(6)
+
+
+def status_of(value: int, low_stock: int) -> int:
+    """Return the status of a quantity: out of stock, low stock or in stock."""
+    if value <= 0:
+        return OUT_OF_STOCK
+    return LOW_STOCK if value <= low_stock else IN_STOCK
+
+
+def risk_bucket(sold: int, left: int) -> int:
+    """Return how fast a key sells for what it has left, in powers of two; 0 is slowest.
+
+    `sold` is units of the current and the previous hour of the clock, `left` units.
+    """
+    return ((sold << 20) // max(1, left)).bit_length()
+
+
+class Change(NamedTuple):
+    """A key whose value differs from its last publication."""
+
+    ref: Ref
+    value: int
+    status: int
+    published: PublishedRecord
+    min_interval: int  # microseconds
+    risk: int
+    considered: int  # the tick whose state this is
+
+
+# Order in the queue: class of risk, minus the bucket of risk, waiting since, key.
+Rank = tuple[int, int, int, Ref]
+
+
+class Bucket:
+    """A token bucket: one publication costs `rate.period` tokens, a microsecond brings `count`."""
+
+    def __init__(self, rate: Rate) -> None:
+        self.rate = rate
+        self.capacity = max(rate.count * SECOND, rate.period)
+        self.tokens = self.capacity
+        self.filled_at: int | None = None
+
+    def fill(self, now: int) -> None:
+        """Add what time has brought."""
+        if self.filled_at is not None and now > self.filled_at:
+            gained = (now - self.filled_at) * self.rate.count
+            self.tokens = min(self.capacity, self.tokens + gained)
+        if self.filled_at is None or now > self.filled_at:
+            self.filled_at = now
+
+    def take(self) -> bool:
+        """Take the tokens of one publication if they are there."""
+        if self.tokens < self.rate.period:
+            return False
+        self.tokens -= self.rate.period
+        return True
+
+    def ready_at(self, now: int) -> int:
+        """Return when the next publication is allowed, not before `now`."""
+        missing = self.rate.period - self.tokens
+        if missing <= 0 or self.filled_at is None:
+            return now
+        return max(now, self.filled_at - (-missing // self.rate.count))
+
+
+class Throttle:
+    """What is pending on one channel."""
+
+    def __init__(self, publish: Publish, tick: int) -> None:
+        self.publish = publish
+        self.tick = tick
+        self.bucket = None if publish.max_rate is None else Bucket(publish.max_rate)
+        self.pending: dict[Ref, Change] = {}
+        self._rank: dict[Ref, Rank] = {}
+        self._queue: list[Rank] = []
+        self._timers: list[tuple[int, Ref]] = []
+
+    def __len__(self) -> int:
+        """Return how many keys are pending."""
+        return len(self.pending)
+
+    def oldest(self) -> int | None:
+        """Return since when the longest pending key has waited."""
+        return min((change.published.since for change in self.pending.values()), default=None)
+
+    def offer(self, change: Change) -> None:
+        """Consider a key that differs; it replaces what was pending of the key."""
+        ref, now = change.ref, change.considered
+        self.pending[ref] = change
+        allowed = self._allowed_from(change)
+        if allowed <= now:
+            self._enqueue(change, now)
+        else:
+            self._rank.pop(ref, None)
+            heapq.heappush(self._timers, (self._tick_from(allowed), ref))
+
+    def withdraw(self, ref: Ref) -> None:
+        """Forget a key whose value equals its last publication again."""
+        self.pending.pop(ref, None)
+        self._rank.pop(ref, None)
+
+    def take(self, now: int) -> Iterator[Change]:
+        """Yield what is to be published on the tick, most at risk first.
+
+        The caller publishes each before it asks for the next.
+        """
+        self._fire_timers(now)
+        if self.bucket is not None:
+            self.bucket.fill(now)
+        while self._queue:
+            rank = self._queue[0]
+            ref = rank[3]
+            if self._rank.get(ref) != rank:
+                heapq.heappop(self._queue)
+                continue
+            if self.bucket is not None and not self.bucket.take():
+                return
+            heapq.heappop(self._queue)
+            change = self.pending.pop(ref)
+            del self._rank[ref]
+            yield change
+
+    def published(self, record: PublishedRecord, now: int) -> None:
+        """Note a publication in the key's budget."""
+        budget = self.publish.max_per_key
+        if budget is None:
+            return
+        log = [at for at in record.log or () if at > now - budget.period]
+        log.append(now)
+        record.log = log[-budget.count :]
+
+    def next_due(self, now: int) -> int | None:
+        """Return the next tick after `now` at which something may be published."""
+        due: list[int] = []
+        while self._queue and self._rank.get(self._queue[0][3]) != self._queue[0]:
+            heapq.heappop(self._queue)
+        if self._queue:
+            at = now if self.bucket is None else self.bucket.ready_at(now)
+            due.append(max(self._tick_from(at), self._tick_from(now + 1)))
+        while self._timers and not self._timer_counts(self._timers[0][1]):
+            heapq.heappop(self._timers)
+        if self._timers:
+            due.append(self._timers[0][0])
+        return min(due, default=None)
+
+    def _timer_counts(self, ref: Ref) -> bool:
+        rank = self._rank.get(ref)
+        return ref in self.pending and (rank is None or rank[0] != OVERDUE)
+
+    def _fire_timers(self, now: int) -> None:
+        while self._timers and self._timers[0][0] <= now:
+            _, ref = heapq.heappop(self._timers)
+            change = self.pending.get(ref)
+            if change is not None and self._allowed_from(change) <= now:
+                self._enqueue(change, now)
+
+    def _enqueue(self, change: Change, now: int) -> None:
+        ref = change.ref
+        overdue_at = change.published.since + self.publish.max_staleness
+        if self.bucket is None:
+            rank: Rank = (OVERDUE, 0, change.published.since, ref)
+        elif now >= overdue_at:
+            rank = (OVERDUE, 0, change.published.since, ref)
+        else:
+            kind = self._class_of(change)
+            risk = change.risk if kind == OTHER_FALL else 0
+            rank = (kind, -risk, change.published.since, ref)
+            heapq.heappush(self._timers, (self._tick_from(overdue_at), ref))
+        if self._rank.get(ref) != rank:
+            self._rank[ref] = rank
+            heapq.heappush(self._queue, rank)
+
+    def _class_of(self, change: Change) -> int:
+        published = change.published
+        first = published.version == 0
+        if first or change.value < published.value:
+            if change.value == 0:
+                return SELL_OUT
+            if change.status == LOW_STOCK:
+                return FALL_TO_LOW
+            return RESTOCK if first else OTHER_FALL
+        return RESTOCK if published.value == 0 and change.value > 0 else OTHER_RISE
+
+    def _allowed_from(self, change: Change) -> int:
+        """Return the instant from which interval, budget and least change allow the key."""
+        published = change.published
+        if published.version == 0:
+            return change.considered
+        urgent = change.value < published.value and change.status != IN_STOCK
+        allowed = change.considered
+        if not urgent:
+            allowed = max(allowed, published.at + change.min_interval)
+            if self._too_small(change):
+                allowed = max(allowed, published.since + self.publish.max_staleness)
+        budget = self.publish.max_per_key
+        log = published.log
+        if budget is not None and log is not None and len(log) >= budget.count:
+            allowed = max(allowed, log[-budget.count] + budget.period)
+        return allowed
+
+    def _too_small(self, change: Change) -> bool:
+        published = change.published
+        difference = abs(change.value - published.value)
+        restock = published.value == 0 and change.value > 0
+        return 0 < difference < self.publish.min_change and not restock
+
+    def _tick_from(self, instant: int) -> int:
+        """Return the first tick at or after the instant."""
+        return -(-instant // self.tick) * self.tick

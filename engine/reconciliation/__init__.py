@@ -1,0 +1,1 @@
+"""Snapshots and the comparison of the book with what others believe."""
