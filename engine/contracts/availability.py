@@ -12,8 +12,11 @@ LOW_STOCK: Final = "low_stock"
 OUT_OF_STOCK: Final = "out_of_stock"
 STATUSES: Final = (IN_STOCK, LOW_STOCK, OUT_OF_STOCK)
 
-ENGINE_SOURCE: Final = "sellable"
-"""`cause.source` of a change that no movement made: an expiry, a rule change, a time-box edge."""
+ENGINE_SOURCE: Final = "engine"
+"""`cause.source` of what falls due by itself: an expiry."""
+
+RULES_SOURCE: Final = "rules"
+"""`cause.source` of changed rules and of time boxes that open or close."""
 
 
 class Cause(msgspec.Struct, gc=False):
@@ -21,7 +24,7 @@ class Cause(msgspec.Struct, gc=False):
 
     source: Annotated[
         str,
-        Meta(description="The movement's source, or `sellable` when time or rules changed it."),
+        Meta(description="The movement's source; `engine` for an expiry, `rules` for rules."),
     ]
     id: Annotated[str, Meta(description="The movement's id, or what happened.")]
     correlation_id: str | None

@@ -82,27 +82,28 @@ class Movement(msgspec.Struct, gc=False, omit_defaults=True, rename={"from_": "f
     schema: Annotated[int, Meta(ge=MOVEMENT_SCHEMA, le=MOVEMENT_SCHEMA)] | None = None
     at: int = 0
     expires: int | None = None
+    identity: bytes = b""
+    content: bytes = b""
 
 
-_encode = msgspec.msgpack.Encoder().encode
+encode_content = msgspec.msgpack.Encoder().encode
+hash_identity = xxhash.xxh3_128_digest
+hash_content = xxhash.xxh3_64_digest
 
 
-def identity_digest(movement: Movement) -> bytes:
-    """The 16 bytes that stand for (`source`, `id`, `sku`); XXH3, 128 bits.
+def seal(movement: Movement) -> None:
+    """Set what stands for the movement's identity and for its content, once all else is set.
 
-    The texts hold no control characters, so a NUL between them keeps their borders.
+    The identity is (`source`, `id`, `sku`) as 16 bytes of XXH3; the texts hold no control
+    characters, so a NUL between them keeps their borders. The content is 8 bytes of XXH3 over all
+    fields but `reason`, `reference` and `correlation_id`; unknown fields do not count, nor does
+    the way in which times and defaults were written.
     """
+    movement.identity = movement.content = b""
+    notes = (movement.reason, movement.reference, movement.correlation_id)
+    bare = movement
+    if notes != (None, None, None):
+        bare = msgspec.structs.replace(movement, reason=None, reference=None, correlation_id=None)
     identity = f"{movement.source}\0{movement.id}\0{movement.sku}"
-    return xxhash.xxh3_128_digest(identity.encode())
-
-
-def content_digest(movement: Movement) -> bytes:
-    """The 8 bytes that stand for what a movement says; XXH3.
-
-    `reason`, `reference` and `correlation_id` do not count, nor do unknown fields and the way in
-    which times and defaults were written.
-    """
-    if movement.reason is None and movement.reference is None and movement.correlation_id is None:
-        return xxhash.xxh3_64_digest(_encode(movement))
-    bare = msgspec.structs.replace(movement, reason=None, reference=None, correlation_id=None)
-    return xxhash.xxh3_64_digest(_encode(bare))
+    movement.content = hash_content(encode_content(bare))
+    movement.identity = hash_identity(identity.encode())

@@ -23,7 +23,7 @@ from engine.contracts.limits import (
     MAX_QUANTITY,
     MOVEMENT_SCHEMA,
 )
-from engine.contracts.movement import MOVEMENT_TYPES, SELLABLE, STRICT, Movement
+from engine.contracts.movement import MOVEMENT_TYPES, SELLABLE, STRICT, Movement, seal
 from engine.contracts.movement_fault import FarNumber, FaultError, shortened, shown, shown_bytes
 from engine.contracts.movement_fields import (
     ALWAYS_NEEDED,
@@ -158,7 +158,7 @@ def _examine(values: Mapping[str, object], channels: Collection[str]) -> Movemen
             raise FaultError(codes.INVALID_FIELD, f"{rule.name} {fault}", rule.name)
     _check_difference(values, movement_type, needs)
     channel = values.get("channel")
-    if channel is not None and channel not in channels:
+    if channel is not None and movement_type == "reserve" and channel not in channels:
         raise FaultError(
             codes.UNKNOWN_CHANNEL,
             f"channel {shown(channel)} is not configured; {_known_channels(channels)}",
@@ -170,12 +170,7 @@ def _examine(values: Mapping[str, object], channels: Collection[str]) -> Movemen
 def _check_schema(schema: object) -> None:
     if schema is None:
         return
-    is_far_integer = isinstance(schema, FarNumber) and _INTEGER.fullmatch(schema.text)
-    if not is_far_integer and not _is_integer(schema):
-        raise FaultError(
-            codes.INVALID_FIELD, f"schema is {shown(schema)}, expected a whole number", "schema"
-        )
-    if schema != MOVEMENT_SCHEMA:
+    if not _is_integer(schema) or schema != MOVEMENT_SCHEMA:
         raise FaultError(
             codes.UNSUPPORTED_SCHEMA,
             f"schema is {shown(schema)}, only {MOVEMENT_SCHEMA} is understood here",
@@ -186,13 +181,13 @@ def _check_schema(schema: object) -> None:
 def _check_type(movement_type: object) -> tuple[str, TypeNeeds]:
     if movement_type is None:
         raise FaultError(
-            codes.INVALID_FIELD,
+            codes.UNKNOWN_TYPE,
             f"type is missing, expected one of {', '.join(MOVEMENT_TYPES)}",
             "type",
         )
     if not isinstance(movement_type, str):
         raise FaultError(
-            codes.INVALID_FIELD,
+            codes.UNKNOWN_TYPE,
             f"type is {shown(movement_type)}, expected a text such as sale",
             "type",
         )
@@ -309,7 +304,7 @@ def _build(values: Mapping[str, object], movement_type: str, times: Mapping[str,
 
     quantity = values.get("quantity")
     disposition, policy = text("disposition"), text("policy")
-    return Movement(
+    movement = Movement(
         id=text("id") or "",
         source=text("source") or "",
         type=movement_type,
@@ -331,6 +326,8 @@ def _build(values: Mapping[str, object], movement_type: str, times: Mapping[str,
         at=times["occurred_at"],
         expires=times.get("expires_at"),
     )
+    seal(movement)
+    return movement
 
 
 # ------------------------------------------------------------------------------------- for people

@@ -32,8 +32,10 @@ from engine.contracts.movement import (
     SELLABLE,
     STRICT,
     Movement,
-    content_digest,
-    identity_digest,
+    encode_content,
+    hash_content,
+    hash_identity,
+    seal,
 )
 from engine.contracts.movement_examination import examine_line, examine_mapping
 from engine.contracts.movement_fields import NEEDS
@@ -41,9 +43,7 @@ from engine.contracts.movement_fields import NEEDS
 __all__ = [
     "Movement",
     "MovementDecoder",
-    "content_digest",
     "csv_row_to_json",
-    "identity_digest",
     "MOVEMENT_TYPES",
     "DISPOSITIONS",
     "SELLABLE",
@@ -62,7 +62,11 @@ _KEPT_LENGTH: Final = len("2026-11-20T12:00:00+01:00")
 _LEAP_SECOND: Final = ":60"
 
 _PLAIN: Final = frozenset({"sale", "return", "receipt", "expect", "adjustment", "count"})
-"""Types that need nothing but the fields that `MovementDecoder._accept` looks at itself."""
+"""Types that need nothing but the fields that `MovementDecoder.decode` looks at itself."""
+
+_MAP_OF_PLAIN_FIELDS: Final = 0x87
+"""First byte of a MessagePack map of 7 fields: `id`, `source`, `type`, `sku`, `location`,
+`quantity` and `at`. Fields that hold their defaults are left out, so there is no other field."""
 
 _WITHOUT_LOCATION: Final = frozenset(
     name for name, needs in NEEDS.items() if "location" not in needs.needed
@@ -111,49 +115,34 @@ class MovementDecoder:
             if not line.isascii():
                 line.decode()
             movement = self._decode(line)
-            type_ = movement.type
-            source = movement.source
-            sku = movement.sku
-            location = movement.location
-            quantity = movement.quantity
-            # One expression, because this runs for every movement. The lengths of `id` and the
+            type_, source, sku = movement.type, movement.source, movement.sku
+            location, quantity = movement.location, movement.quantity
+            identity = movement.id
+            # One expression, because this runs for every movement. The length of `id` and the
             # outer range of `quantity` are in the struct.
-            if (
-                movement.id.isprintable()
+            if not (
+                identity.isprintable()
                 and (source in self._sources or self._is_source(source))
                 and (sku in self._skus or self._is_sku(sku))
                 and (location in self._locations or self._is_place_of(type_, location))
                 and (
                     (quantity is not None and quantity > 0) or _is_unusual_quantity(type_, quantity)
                 )
-                and (
-                    (
-                        type_ in _PLAIN
-                        and movement.disposition is None
-                        and movement.correlation_id is None
-                        and movement.reason is None
-                        and movement.reference is None
-                        and movement.reservation is None
-                        and movement.channel is None
-                        and movement.from_location is None
-                        and movement.to_location is None
-                        and movement.from_ is None
-                        and movement.to is None
-                        and movement.policy is None
-                        and movement.allow_partial is None
-                        and movement.expires_at is None
-                        and movement.expires is None
-                        and movement.schema is None
-                    )
-                    or self._accept_more(movement)
-                )
             ):
-                text = movement.occurred_at
-                instant = self._instants.get(text)
-                movement.at = self._new_instant(text) if instant is None else instant
-                movement.occurred_at = ""
+                return examine_line(line, self._channels)
+            text = movement.occurred_at
+            instant = self._instants.get(text)
+            movement.at = self._new_instant(text) if instant is None else instant
+            movement.occurred_at = ""
+            content = encode_content(movement)
+            if content[0] == _MAP_OF_PLAIN_FIELDS and type_ in _PLAIN:
+                movement.content = hash_content(content)
+                movement.identity = hash_identity(f"{source}\0{identity}\0{sku}".encode())
                 return movement
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+            if self._accept_more(movement):
+                seal(movement)
+                return movement
+        except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
             pass  # the slow way finds the fault again and names it
         return examine_line(line, self._channels)
 
@@ -213,8 +202,11 @@ class MovementDecoder:
                 return False
         elif not reservation.isprintable():
             return False
-        if movement.channel is not None and movement.channel not in self._channels:
-            return False
+        channel = movement.channel
+        if channel is not None and channel not in self._channels:
+            # It is looked up on a reserve only; elsewhere it is any text.
+            if movement.type == "reserve" or not channel.isprintable():
+                return False
         policy = movement.policy
         if policy == STRICT:
             movement.policy = None

@@ -70,7 +70,8 @@ class KeyRecord(msgspec.Struct, array_like=True, gc=False):
 
     `incoming` is kept signed. `counted_…` hold the instant of the newest count per disposition. `recent` is a flat list of pairs: when a movement occurred, and its signed quantity
     times 4 plus the number of its disposition; older pairs lie in chunks numbered from
-    `chunk_first` up to, not including, `chunk_next`. `base` and `short` are the values that the
+    `chunk_first` up to, not including, `chunk_next`. `sales` is an hour of the clock, units sold in
+    it, and in the hour before; empty where no channel asks. `base` and `short` are the values that the
     sums of the SKU contain.
     """
 
@@ -91,6 +92,7 @@ class KeyRecord(msgspec.Struct, array_like=True, gc=False):
     recent_max: int = NEVER
     published: dict[int, PublishedRecord] | None = None
     trace: Trace | None = None
+    sales: list[int] = []
 
 
 class SkuRecord(msgspec.Struct, array_like=True, gc=False):
@@ -99,7 +101,8 @@ class SkuRecord(msgspec.Struct, array_like=True, gc=False):
     `pools` has one sum per channel: what its locations offer after their buffers, less what is
     promised there and not there. `bases` sums `base` per coverage mask of the locations. Both are
     valid for the rules of `epoch`. `claims` are open unallocated reservations per channel slot,
-    -1 for those without a channel. `published` has one place per channel slot. `everywhere` tells
+    -1 for those without a channel. `published` has one place per channel slot. `touched_locations` are
+    those touched since the last tick, and when they were first. `everywhere` tells
     that every location has to be looked at on the next tick: claims have moved, or the rules.
     """
 
@@ -110,9 +113,7 @@ class SkuRecord(msgspec.Struct, array_like=True, gc=False):
     claims: dict[int, int] = {}
     published: list[PublishedRecord | None] = []
     trail: list[Trace] = []
-    sold_hour: int = 0
-    sold: int = 0
-    sold_before: int = 0
+    sales: list[int] = []
     touched_at: int = 0
     touched_locations: dict[str, int] = {}
     everywhere: bool = False

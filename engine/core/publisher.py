@@ -70,8 +70,13 @@ class Publisher:
 
     @property
     def tracks_sales(self) -> bool:
-        """Whether some channel orders its keys by how fast they sell."""
-        return any(outlet.throttle.bucket is not None for outlet in self.outlets)
+        """Whether some channel of granularity sku orders its keys by how fast they sell."""
+        return any(outlet.throttle.bucket is not None for outlet in self._whole)
+
+    @property
+    def tracks_key_sales(self) -> bool:
+        """Whether some channel of granularity location does."""
+        return any(outlet.throttle.bucket is not None for outlet in self._local)
 
     def take_over(self, previous: Publisher) -> None:
         """Take over what waits for the commit from the publisher under the rules before."""
@@ -161,10 +166,7 @@ class Publisher:
                 if last.since:
                     self._withdraw(outlet, (sku.name, ""), last, sku)
                 continue
-            if not last.since:
-                last.blamed = rule_trace
-            elif rule_trace is None:
-                last.blamed = None
+            self._blame(outlet, (name, ""), last, value, rule_trace)
             if not outlet.free or terms.min_interval:
                 self._hold(outlet, sku, "", last, value, status, terms.min_interval, now)
                 continue
@@ -221,10 +223,7 @@ class Publisher:
             if last.since:
                 self._withdraw(outlet, (sku.name, location), last, sku)
             return
-        if not last.since:
-            last.blamed = rule_trace
-        elif rule_trace is None:
-            last.blamed = None
+        self._blame(outlet, (sku.name, location), last, value, rule_trace)
         terms = self.sums.item(sku).terms(channel.index, location)
         sku.changed_keys.add(location)
         self.book.change(sku)
@@ -235,6 +234,22 @@ class Publisher:
         last.cause = trace[:3]
         self._publish(outlet, sku, location, last, value, status, now)
         self._tell(outlet, sku.name, location, last, time, Cause(trace[0], trace[1], trace[2]))
+
+    def _blame(
+        self,
+        outlet: Outlet,
+        ref: Ref,
+        last: PublishedRecord,
+        value: int,
+        rule_trace: Trace | None,
+    ) -> None:
+        """Note the rules as the cause where nothing but they have changed the value."""
+        if rule_trace is None or not last.since:
+            last.blamed = rule_trace
+        elif last.blamed is not None:
+            waiting = outlet.throttle.pending.get(ref)
+            if waiting is None or waiting.value != value:
+                last.blamed = rule_trace
 
     def _last_of(self, outlet: Outlet, sku: Sku, location: str) -> PublishedRecord:
         if location:
@@ -264,9 +279,10 @@ class Publisher:
         now: int,
     ) -> None:
         if not last.since:
-            last.since = sku.record.touched_at if last.blamed is None else last.blamed[6]
+            last.since = _touched_at(sku.record, location) if not last.blamed else last.blamed[6]
         ref = (sku.name, location)
-        risk = risk_bucket(sold_lately(sku.record, now), value)
+        seller = self.book.key(sku, location) if location else sku.record
+        risk = risk_bucket(sold_lately(seller, now), value)
         outlet.throttle.offer(Change(ref, value, status, last, min_interval, risk, now))
         self.pending_changed[_pending_name(outlet, ref)] = now.to_bytes(8, "big")
 
@@ -396,8 +412,9 @@ class Publisher:
         sku = self.book.sku(name)
         self.sums.fold(self.book, sku)
         channel = outlet.channel
+        seller: SkuRecord | KeyRecord = sku.record
         if location:
-            key = self.book.key(sku, location)
+            seller = key = self.book.key(sku, location)
             last = (key.published or {}).get(outlet.slot)
             value = self.sums.value_at(sku, channel, location, key)
             terms = self.sums.item(sku).terms(channel.index, location)
@@ -409,7 +426,7 @@ class Publisher:
         if last is None or not _differs(last, value, outlet.low_stock):
             return
         status = status_of(value, outlet.low_stock)
-        risk = risk_bucket(sold_lately(sku.record, considered), value)
+        risk = risk_bucket(sold_lately(seller, considered), value)
         ref = (name, location)
         change = Change(ref, value, status, last, terms.min_interval, risk, considered)
         outlet.throttle.offer(change)
@@ -421,23 +438,30 @@ def _differs(last: PublishedRecord | None, value: int, low_stock: int) -> bool:
     return value != last.value or status_of(value, low_stock) != last.status
 
 
-def sold_lately(record: SkuRecord, now: int) -> int:
+def _touched_at(record: SkuRecord, location: str) -> int:
+    """Return when a key was first touched since the last tick."""
+    return record.touched_locations.get(location, record.touched_at)
+
+
+def sold_lately(record: SkuRecord | KeyRecord, now: int) -> int:
     """Return units sold in the current and the previous hour of the clock."""
-    hours = now // HOUR - record.sold_hour
-    if hours == 0:
-        return record.sold + record.sold_before
-    return record.sold if hours == 1 else 0
+    if not record.sales:
+        return 0
+    hour, sold, before = record.sales
+    passed = now // HOUR - hour
+    if passed == 0:
+        return sold + before
+    return sold if passed == 1 else 0
 
 
-def count_sale(sku: Sku, quantity: int, clock: int) -> None:
+def count_sale(record: SkuRecord | KeyRecord, quantity: int, clock: int) -> None:
     """Count units sold, by hours of the clock."""
-    record = sku.record
-    hour = clock // HOUR
-    if hour != record.sold_hour:
-        record.sold_before = record.sold if hour == record.sold_hour + 1 else 0
-        record.sold = 0
-        record.sold_hour = hour
-    record.sold += quantity
+    now = clock // HOUR
+    if record.sales and record.sales[0] == now:
+        record.sales[1] += quantity
+        return
+    before = record.sales[1] if record.sales and record.sales[0] == now - 1 else 0
+    record.sales = [now, quantity, before]
 
 
 def _pending_name(outlet: Outlet, ref: Ref) -> bytes:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from engine.contracts import exceptions as codes
 from engine.contracts.exceptions import Refusal, refusal
 from engine.contracts.instants import format_duration, format_instant
-from engine.contracts.movements import Movement, content_digest, identity_digest
+from engine.contracts.movements import Movement
 from engine.core.parts import EVENT, Parts
 from engine.core.publisher import count_sale
 from engine.core.timeline import advance
@@ -38,12 +38,10 @@ DUPLICATE, REFUSED = "duplicate", "refused"
 
 
 class Prepared(NamedTuple):
-    """A decoded batch: per line a movement or why it is refused, and its two digests."""
+    """A decoded batch: per line a movement or why it is refused."""
 
     lines: Sequence[bytes]
     movements: list[Movement | Refusal]
-    identities: list[bytes]
-    contents: list[bytes]
     origin: Callable[[int], str]
 
 
@@ -57,10 +55,7 @@ class Outcome(NamedTuple):
 def prepare(parts: Parts, lines: Sequence[bytes], origin: Callable[[int], str]) -> Prepared:
     """Decode a batch; `origin` tells where a line came from."""
     decode = parts.decoder.decode
-    movements = [decode(line) for line in lines]
-    identities = [b"" if isinstance(m, Refusal) else identity_digest(m) for m in movements]
-    contents = [b"" if isinstance(m, Refusal) else content_digest(m) for m in movements]
-    return Prepared(lines, movements, identities, contents, origin)
+    return Prepared(lines, [decode(line) for line in lines], origin)
 
 
 def take(
@@ -80,10 +75,10 @@ def take(
     settings = parts.settings
     counts_from = settings.count_window
     ahead = settings.max_jump if by_event else settings.max_future
-    rest = batch.identities[start:] if start else batch.identities
-    known = parts.identities.suspects([identity for identity in rest if identity])
+    known = _sealed_identities(parts, batch.movements[start:] if start else batch.movements)
     recent, fresh = parts.identities.recent, parts.identities.fresh
     tracks_sales, traces_keys = parts.publisher.tracks_sales, book.traces_per_key
+    tracks_key_sales = parts.publisher.tracks_key_sales
     warnings, young, sku_of = book.warnings, book.young, book.sku
     clock = book.clock
     oldest, newest = clock - settings.dedupe_window, clock + ahead
@@ -101,7 +96,7 @@ def take(
                 refuse(parts, batch, index, fault, outcomes)
                 continue
             skewed = parts.running and at > clock
-        identity, content = batch.identities[index], batch.contents[index]
+        identity, content = movement.identity, movement.content
         seen = recent.get(identity)
         if seen is None and known:
             seen = known.get(identity)
@@ -144,8 +139,11 @@ def take(
                 book.trace_keys(sku, last_trace(sku))
         if warnings:
             _keep_warnings(parts, batch, index, movement, outcome)
-        if tracks_sales and kind in SOLD:
-            count_sale(sku, movement.quantity or 0, clock)
+        if (tracks_sales or tracks_key_sales) and kind in SOLD:
+            count_sale(sku.record, movement.quantity or 0, clock)
+            if tracks_key_sales:
+                key = sku.keys[movement.location or ""]
+                count_sale(key, movement.quantity or 0, clock)
         if kind == "reserve" and book.expiries and book.expiries[0][0] < parts.boundary:
             parts.boundary = book.expiries[0][0]
         if outcomes is not None:
@@ -157,6 +155,16 @@ def take(
         figures.applied + figures.duplicate + figures.absorbed + figures.rejected + figures.refused
     )
     return index
+
+
+def _sealed_identities(
+    parts: Parts, movements: Sequence[Movement | Refusal]
+) -> dict[bytes, bytes]:
+    """Return those of the movements' identities that lie in sealed blocks, with their contents."""
+    if not parts.identities.blocks:
+        return {}
+    asked = [movement.identity for movement in movements if isinstance(movement, Movement)]
+    return parts.identities.suspects(asked)
 
 
 def _is_known(parts: Parts, sku: Sku, movement: Movement) -> bool:
@@ -191,9 +199,9 @@ def _fault_of(parts: Parts, batch: Prepared, accept_old: bool) -> Refusal | None
     fault = judge_time(parts, movement, accept_old)
     if fault is not None:
         return fault
-    seen = parts.identities.seen(batch.identities[0])
+    seen = parts.identities.seen(movement.identity)
     if seen is not None:
-        return None if seen == batch.contents[0] else _conflict(movement)
+        return None if seen == movement.content else _conflict(movement)
     sku = parts.book.sku(movement.sku)
     if movement.type == "reserve" and _is_known(parts, sku, movement):
         return _exists(movement)

@@ -275,7 +275,7 @@ class Book:
         """Note who touched the keys that were touched just now."""
         for location, key in self._touched_now:
             key.trace = trace
-            sku.record.touched_locations[location] = 1
+            sku.record.touched_locations.setdefault(location, self.clock)
         self._touched_now.clear()
 
     def change(self, sku: Sku) -> None:

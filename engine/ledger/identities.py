@@ -83,19 +83,19 @@ class Identities:
         self.puts: dict[bytes, bytes] = {}
         self.ranges: list[tuple[bytes, bytes]] = []
         self.fresh: list[bytes] = []
-        self._blocks: list[_Block] = []
+        self.blocks: list[_Block] = []
         self._next_block = 0
         self._first_journal = 0
 
     def __len__(self) -> int:
         """Return how many identities are remembered."""
-        return len(self.recent) + sum(block.size for block in self._blocks)
+        return len(self.recent) + sum(block.size for block in self.blocks)
 
     def load(self) -> None:
         """Read what is remembered from the store."""
         for name, stored in self.reader.scan(records.IDENTITY_BLOCK):
             number = int.from_bytes(name[1:], "big")
-            self._blocks.append(_Block(number, msgspec.msgpack.decode(stored, type=BlockRecord)))
+            self.blocks.append(_Block(number, msgspec.msgpack.decode(stored, type=BlockRecord)))
             self._next_block = number + 1
         for _, stored in self.reader.scan(records.IDENTITY_RECENT):
             for at in range(0, len(stored), ENTRY_SIZE):
@@ -103,12 +103,12 @@ class Identities:
 
     def suspects(self, identities: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return those of the identities that sealed blocks hold, with their content hashes."""
-        if not self._blocks or not identities:
+        if not self.blocks or not identities:
             return {}
         packed = np.frombuffer(b"".join(identities), dtype=">u8").astype(np.uint64)
         high, low = packed[::2], packed[1::2] | np.uint64(1)
         found: dict[bytes, bytes] = {}
-        for block in self._blocks:
+        for block in self.blocks:
             for index in block.may_hold(high, low).tolist():
                 content = self._look_up(block, identities[index])
                 if content is not None:
@@ -140,7 +140,7 @@ class Identities:
         # The journals are dropped before this commit's own is put, so that one has to go by name.
         self.puts.pop(records.numbered(records.IDENTITY_RECENT, commit), None)
         self.ranges.append((records.IDENTITY_RECENT, records.after_all(records.IDENTITY_RECENT)))
-        small = [block for block in self._blocks if block.size < SEAL_AT * MERGE_AT]
+        small = [block for block in self.blocks if block.size < SEAL_AT * MERGE_AT]
         if len(small) >= MERGE_AT:
             self._merge(small)
 
@@ -166,14 +166,14 @@ class Identities:
             firsts=high[::PAGE_LENGTH].tobytes(),
         )
         self.puts[records.numbered(records.IDENTITY_BLOCK, number)] = msgspec.msgpack.encode(record)
-        self._blocks.append(_Block(number, record))
+        self.blocks.append(_Block(number, record))
 
     def _drop_old(self, clock: int) -> None:
-        while self._blocks and self._blocks[0].newest < clock - self.window:
-            self._drop(self._blocks[0])
+        while self.blocks and self.blocks[0].newest < clock - self.window:
+            self._drop(self.blocks[0])
 
     def _drop(self, block: _Block) -> None:
-        self._blocks.remove(block)
+        self.blocks.remove(block)
         pages = records.numbered(records.IDENTITY_PAGE, block.number)
         name = records.numbered(records.IDENTITY_BLOCK, block.number)
         for start, stop in ((pages, records.after_all(pages)), (name, name + b"\0")):

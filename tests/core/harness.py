@@ -5,6 +5,7 @@ The results have the shape that the oracle's have, so that both can be compared.
 
 from __future__ import annotations
 
+import base64
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -132,7 +133,7 @@ class EngineRun:
     @property
     def exceptions(self) -> list[dict[str, Any]]:
         """The exception records."""
-        return self.topics.get("exceptions", [])
+        return [_with_payload(told) for told in self.topics.get("exceptions", [])]
 
     @property
     def postings(self) -> list[dict[str, Any]]:
@@ -189,6 +190,14 @@ class EngineRun:
             "exceptions": dict(sorted(figures.exceptions.items())),
             "pending": self.engine.pending(),
         }
+
+
+def _with_payload(told: dict[str, Any]) -> dict[str, Any]:
+    """The record with a payload that is not UTF-8 as text, its odd bytes escaped."""
+    if "payload_base64" not in told:
+        return told
+    payload = base64.b64decode(told["payload_base64"]).decode(errors="surrogateescape")
+    return {**told, "payload": payload}
 
 
 def rules_folder(rules: Mapping[str, Any], folder: Path) -> Path:
