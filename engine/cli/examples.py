@@ -1,0 +1,159 @@
+"""Examples of every command, as data: shown under `--help`, and run by a test as they stand.
+
+They are meant for a folder that holds the working rules folder `rules/` of the project and some
+movements; those that read the data folder `data` come after the first example of `run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+
+class Example(NamedTuple):
+    """What one wants to do, and what to type into a shell; some run until they are stopped."""
+
+    says: str
+    command: str
+    until_stopped: bool = False
+
+
+_RUN: Final = Example(
+    "Replay a file of movements, as fast as it can be read",
+    "sellable run --rules rules --data data --input movements.ndjson --clock event --once",
+)
+
+EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = MappingProxyType(
+    {
+        "": (
+            Example("Check a rules folder", "sellable rules check rules"),
+            _RUN,
+            Example(
+                "Ask why a channel shows what it shows",
+                "sellable explain 10-0001 --channel web-shop --data data",
+            ),
+        ),
+        "run": (
+            _RUN,
+            Example(
+                "Follow a file that grows, by the time of day, until Ctrl-C",
+                "sellable run --rules rules --data live --input movements.ndjson",
+                until_stopped=True,
+            ),
+            Example(
+                "Take what another program sends, without snapshots",
+                "gzip -cd movements.ndjson.gz |\n"
+                "    sellable run --rules rules --data piped --input - --clock event --once \\\n"
+                "    --snapshot-every off",
+            ),
+            Example(
+                "Two files in the order of their times, results in a folder of their own",
+                "sellable run --rules rules --data merged --out results \\\n"
+                "    --input movements.ndjson.gz --input counts.csv --merge --clock event --once",
+            ),
+        ),
+        "stock": (
+            Example("At every location", "sellable stock 10-0001 --data data"),
+            Example(
+                "At one, for a program",
+                "sellable stock 10-0001 --location DC-EAST --data data --json",
+            ),
+        ),
+        "availability": (
+            Example("On every channel", "sellable availability 10-0001 --data data"),
+            Example(
+                "On one, for a program",
+                "sellable availability 10-0001 --channel amazon-us --data data --json",
+            ),
+        ),
+        "explain": (
+            Example(
+                "A channel with one number per SKU",
+                "sellable explain 10-0001 --channel web-shop --data data",
+            ),
+            Example(
+                "A channel with a number per location",
+                "sellable explain 10-0001 --channel click-and-collect --location S-0101 \\\n"
+                "    --data data",
+            ),
+        ),
+        "rules": (
+            Example("Find every mistake", "sellable rules check rules"),
+            Example("Run the cases in rules/tests", "sellable rules test rules"),
+        ),
+        "rules check": (
+            Example("Find every mistake", "sellable rules check rules"),
+            Example("For a program", "sellable rules check rules --json"),
+        ),
+        "rules test": (
+            Example("Run the cases in rules/tests", "sellable rules test rules"),
+            Example("For a program", "sellable rules test rules --json"),
+        ),
+        "rules explain": (
+            Example(
+                "Which rules win in the week of Black Friday",
+                "sellable rules explain 10-0107 --channel amazon-us --rules rules \\\n"
+                "    --at 2026-11-27T12:00:00-05:00",
+            ),
+            Example(
+                "With stock that might be there, 2 of it reserved at the store",
+                "sellable rules explain 10-0001 --channel web-shop --rules rules \\\n"
+                "    --stock DC-EAST=40 --stock S-0101=20/2",
+            ),
+            Example(
+                "With the stock of a data folder",
+                "sellable rules explain 10-0001 --channel web-shop --rules rules --data data",
+            ),
+        ),
+        "exceptions": (
+            Example("The open ones", "sellable exceptions list --status open --data data"),
+            Example(
+                "Mend one and replay it",
+                "sellable exceptions replay x-00000001 --set quantity=2 --data data",
+            ),
+        ),
+        "exceptions list": (
+            Example("The open ones", "sellable exceptions list --status open --data data"),
+            Example(
+                "Those that may cause an oversell, for a program",
+                "sellable exceptions list --severity critical --data data --json",
+            ),
+        ),
+        "exceptions show": (
+            Example("One with its payload", "sellable exceptions show x-00000001 --data data"),
+        ),
+        "exceptions replay": (
+            Example(
+                "Mend a field and replay",
+                "sellable exceptions replay x-00000001 --set quantity=2 --data data",
+            ),
+            Example(
+                "Replay what came too late to tell whether it was seen",
+                "sellable exceptions replay x-00000003 --accept-old --data data",
+            ),
+        ),
+        "exceptions dismiss": (
+            Example(
+                "Close one for good",
+                'sellable exceptions dismiss x-00000002 --reason "a test of the till" --data data',
+            ),
+        ),
+        "snapshot": (
+            Example("Into the file reconciliation.snapshots", "sellable snapshot --data data"),
+        ),
+        "demo": (Example("A month of it", "sellable demo --days 31"),),
+    }
+)
+
+HEADING: Final = "Examples:"
+INDENT: Final = "  "
+
+
+def epilog(command: str) -> str:
+    """The block of examples that stands under the help of a command."""
+    lines = []
+    for example in EXAMPLES[command]:
+        lines += [f"# {example.says}", *example.command.splitlines()]
+    # A backspace on a line of its own keeps the lines of a paragraph as they are.
+    return "\n".join(["\b", HEADING, *(INDENT + line for line in lines)])

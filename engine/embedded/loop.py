@@ -1,0 +1,166 @@
+"""The loop of an embedded run: read, step, commit; and what happens when the inputs end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.contracts.errors import SellableError
+from engine.core.parts import EVENT
+from engine.embedded.inputs import Inputs
+from engine.embedded.orders import OrderDesk
+from engine.embedded.rules_watch import RulesWatch
+from engine.embedded.runtime import Runtime, wall_clock
+
+BATCH_LINES = 10_000  # lines per commit when replaying: more lines a batch share more records
+LIVE_BATCH_LINES = 2_000  # lines per commit with the wall clock, so that a tick is never late
+IDLE_SECONDS = 0.05  # the longest wait for input before orders, rules and the clock are looked at
+DRAIN_COMMIT_TICKS = 500  # ticks between two commits while what is pending is drained
+
+
+@dataclass(slots=True)
+class Stop:
+    """Set by a signal: the loop ends after the commit at hand."""
+
+    asked: bool = False
+
+
+class Interrupted(SellableError):
+    """The run was stopped before its inputs ended; nothing is lost."""
+
+    title = "Stopped before the end"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a run is to do: `once` ends with the inputs; `progress` is told after each commit."""
+
+    once: bool
+    stop: Stop
+    progress: Callable[[Inputs], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended: movements it received, and seconds it took."""
+
+    received: int
+    seconds: float
+
+
+def run(runtime: Runtime, inputs: Inputs, rules_folder: Path, job: Job) -> Ending:
+    """Run until the inputs end (with `once`), or until asked to stop.
+
+    Raises:
+        Interrupted: a run with `once` was stopped before its end.
+    """
+    started = time.perf_counter()
+    before = runtime.engine.standing.figures.received
+    watch = RulesWatch(rules_folder, runtime.engine.rules, runtime.record.settings)
+    desk = OrderDesk(runtime, watch)
+    by_event = runtime.engine.standing.clock_mode == EVENT
+    if by_event:
+        _replay(runtime, inputs, desk, job)
+    else:
+        _live(runtime, inputs, desk, job)
+    # That an input is complete may be learned only after its last movement was committed.
+    runtime.commit(inputs.positions())
+    received = runtime.engine.standing.figures.received - before
+    return Ending(received, time.perf_counter() - started)
+
+
+def _replay(runtime: Runtime, inputs: Inputs, desk: OrderDesk, job: Job) -> None:
+    """Run by the event clock: as fast as the movements can be read."""
+    while not job.stop.asked:
+        _take_batch(runtime, inputs, BATCH_LINES, job)
+        desk.serve()
+        if inputs.ended:
+            if job.once:
+                _drain(runtime, job)
+                return
+            time.sleep(IDLE_SECONDS)
+    if job.once:
+        raise _interrupted()
+
+
+def _take_batch(runtime: Runtime, inputs: Inputs, limit: int, job: Job) -> None:
+    batch = inputs.read(limit, IDLE_SECONDS)
+    if batch is None or not batch.lines:
+        return
+    engine = runtime.engine
+    prepared = engine.prepare(batch.lines, batch.origin)
+    done = 0
+    while done < len(batch.lines):
+        done = engine.take(prepared, done)
+        runtime.commit(batch.positions(done))
+    job.progress(inputs)
+
+
+def _drain(runtime: Runtime, job: Job) -> None:
+    """Jump from one due publication to the next, at most `drain` far; then post what is open."""
+    engine = runtime.engine
+    clock = engine.clock
+    if clock is not None:
+        limit = clock + engine.rules.settings.drain
+        ticks = 0
+        while (due := engine.next_publication()) is not None and due <= limit:
+            if job.stop.asked:
+                raise _interrupted()
+            runtime.advance(due)
+            ticks += 1
+            if ticks % DRAIN_COMMIT_TICKS == 0:
+                runtime.commit()
+    engine.close_window()
+    runtime.commit()
+
+
+def _live(runtime: Runtime, inputs: Inputs, desk: OrderDesk, job: Job) -> None:
+    """Run by the wall clock: movements as they come, ticks when they are due."""
+    engine = runtime.engine
+    ended_at: int | None = None
+    while not job.stop.asked:
+        now = wall_clock()
+        runtime.advance(now)
+        desk.serve()
+        if not inputs.ended:
+            _take_live(runtime, inputs, job, now)
+            continue
+        runtime.commit()
+        ended_at = ended_at or now
+        due = engine.next_publication() if job.once else engine.next_due()
+        if job.once and (due is None or due > ended_at + engine.rules.settings.drain):
+            engine.close_window()
+            runtime.commit()
+            return
+        time.sleep(_until(due, now))
+    if job.once:
+        raise _interrupted()
+
+
+def _take_live(runtime: Runtime, inputs: Inputs, job: Job, now: int) -> None:
+    engine = runtime.engine
+    batch = inputs.read(LIVE_BATCH_LINES, _until(engine.next_due(), now))
+    if batch is None or not batch.lines:
+        runtime.commit()
+        return
+    runtime.advance(wall_clock())
+    prepared = engine.prepare(batch.lines, batch.origin)
+    engine.take(prepared, 0)
+    runtime.commit(batch.positions(len(batch.lines)))
+    job.progress(inputs)
+
+
+def _until(due: int | None, now: int) -> float:
+    """Return how long to wait for what is due, in seconds."""
+    if due is None:
+        return IDLE_SECONDS
+    return min(IDLE_SECONDS, max(0.0, (due - now) / 1_000_000))
+
+
+def _interrupted() -> Interrupted:
+    return Interrupted(
+        "the run was stopped before its end; all that was committed is kept",
+        "Start the same command again: it goes on where it was.",
+    )

@@ -1,0 +1,96 @@
+"""Orders of other processes to a running engine: snapshot, replay, dismiss; and changed rules."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from engine.contracts.errors import SellableError
+from engine.core.parts import EVENT
+from engine.embedded.dead_letter_desk import dismiss, replay
+from engine.embedded.folder import answer, take_orders
+from engine.embedded.rules_watch import RulesWatch
+from engine.embedded.runtime import Runtime, wall_clock
+
+LOOK_EVERY_SECONDS = 0.1
+
+
+class OrderDesk:
+    """Serves what other processes ask of the engine, between two batches."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        watch: RulesWatch,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.runtime = runtime
+        self.watch = watch
+        self._monotonic = monotonic
+        self._looked_at = 0.0
+
+    def serve(self) -> None:
+        """Carry out what was ordered, and put changed rules in force."""
+        now = self._monotonic()
+        if now - self._looked_at < LOOK_EVERY_SECONDS:
+            return
+        self._looked_at = now
+        for name, order in take_orders(self.runtime.data):
+            answer(self.runtime.data, name, carry_out(self.runtime, order))
+        rules = self.watch.changed()
+        if rules is not None:
+            self.runtime.commit()
+            self.runtime.engine.change_rules(rules)
+            self.runtime.commit()
+
+
+def carry_out(runtime: Runtime, order: dict[str, Any]) -> dict[str, Any]:
+    """Carry out one order; an error becomes an answer, never a stop of the engine."""
+    try:
+        return _WORK[str(order.get("order"))](runtime, order)
+    except SellableError as error:
+        return {"error": error.message, "advice": error.advice, "exit_code": error.exit_code}
+    except KeyError:
+        return {"error": f"there is no order {order.get('order')!r}", "advice": ""}
+
+
+def _snapshot(runtime: Runtime, order: dict[str, Any]) -> dict[str, Any]:
+    """Take a snapshot on the next tick; with the event clock the next tick may have to be made."""
+    engine = runtime.engine
+    before = engine.standing.figures.snapshots
+    if engine.clock is None:
+        return {"error": "no movement has come yet", "advice": "Run the engine on an input first."}
+    engine.order_snapshot()
+    tick = engine.rules.settings.publish_tick
+    if engine.standing.clock_mode == EVENT:
+        runtime.advance(engine.clock - engine.clock % tick + tick)
+    else:
+        _wait_for_cut(runtime, engine.clock - engine.clock % tick + tick)
+    runtime.commit()
+    return {
+        "snapshots": engine.standing.figures.snapshots - before,
+        "file": str(runtime.files.path("reconciliation.snapshots")),
+    }
+
+
+def _wait_for_cut(runtime: Runtime, tick: int) -> None:
+    while wall_clock() < tick:
+        time.sleep(max(0.0, (tick - wall_clock()) / 1_000_000))
+    runtime.advance(wall_clock())
+
+
+def _replay(runtime: Runtime, order: dict[str, Any]) -> dict[str, Any]:
+    changes = {str(key): str(value) for key, value in dict(order.get("set", {})).items()}
+    return replay(runtime, str(order["exception"]), changes, bool(order.get("accept_old")))
+
+
+def _dismiss(runtime: Runtime, order: dict[str, Any]) -> dict[str, Any]:
+    return dismiss(runtime, str(order["exception"]), str(order.get("reason", "")))
+
+
+_WORK: dict[str, Callable[[Runtime, dict[str, Any]], dict[str, Any]]] = {
+    "snapshot": _snapshot,
+    "replay": _replay,
+    "dismiss": _dismiss,
+}

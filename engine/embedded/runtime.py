@@ -1,0 +1,159 @@
+"""The embedded engine: one process, one data folder, files in and files out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from engine.contracts import records
+from engine.core.dead_letters import DeadLetter, exception_name, read_dead_letter
+from engine.core.engine import Engine
+from engine.core.step import Outcome
+from engine.embedded.folder import open_for_writing
+from engine.embedded.inputs import Position
+from engine.embedded.outputs import OutputFiles
+from engine.embedded.snapshots import TOPIC as SNAPSHOTS
+from engine.embedded.snapshots import snapshot_lines
+from engine.rules.loader import NO_OVERRIDES
+from engine.rules.ruleset import RuleSet
+from engine.stores.base import Store, StoreReader
+
+RUN = b"N"  # the runtime's own record in the store
+DEFAULT_OUT = "out"  # folder inside the data folder
+
+
+class RunRecord(msgspec.Struct, omit_defaults=True):
+    """What a start of the runtime needs: how far inputs are read, how long outputs are.
+
+    `lengths` are per output folder, so that a data folder may change where it writes. `rules`,
+    `out`, `clock_mode` and `settings` (by dotted name, those given from outside) are what the last
+    run was called with.
+    """
+
+    positions: dict[str, Position] = {}
+    lengths: dict[str, dict[str, int]] = {}
+    rules: str = ""
+    out: str = ""
+    clock_mode: str = ""
+    settings: dict[str, str] = {}
+
+
+def read_run_record(store: StoreReader) -> RunRecord:
+    """Return the runtime's record of a data folder; a new one when it never ran."""
+    stored = store.get(RUN)
+    return RunRecord() if stored is None else msgspec.msgpack.decode(stored, type=RunRecord)
+
+
+def wall_clock() -> int:
+    """Return the time of day as an instant."""
+    return time.time_ns() // 1_000
+
+
+class Runtime:
+    """An engine with its store and its output files, and the commits between them.
+
+    Raises:
+        SellableError: the folder is in use, damaged, or of a later version.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        rules: RuleSet,
+        rules_folder: Path,
+        clock_mode: str,
+        out: Path | None,
+        overrides: Mapping[str, str] = NO_OVERRIDES,
+    ) -> None:
+        self.data = data
+        self.store = open_for_writing(data)
+        self.record = read_run_record(self.store)
+        folder = out or (Path(self.record.out) if self.record.out else data / DEFAULT_OUT)
+        self.record.rules = str(rules_folder.absolute())
+        self.record.out = str(folder.absolute())
+        self.record.clock_mode = clock_mode
+        self.record.settings = dict(overrides)
+        self.engine = Engine(self.store, rules, clock_mode)
+        self.files = self._open_outputs(folder)
+        self._encode_lines = msgspec.json.Encoder().encode_lines
+        if self.engine.standing.cut is not None:
+            self._write_snapshot()
+
+    def _open_outputs(self, folder: Path) -> OutputFiles:
+        """Open the output folder; that it is ours is committed before anything is written."""
+        name = str(folder.absolute())
+        known = name in self.record.lengths
+        lengths = self.record.lengths.setdefault(name, {})
+        files = OutputFiles(folder, lengths if known else None)
+        self.store.commit({RUN: msgspec.msgpack.encode(self.record)}, (), ())
+        return files
+
+    # --- commits -------------------------------------------------------------------------------
+
+    def commit(self, positions: Mapping[str, Position] | None = None) -> None:
+        """Commit what has changed, and the snapshot if one is due.
+
+        Outputs are appended to their files first; the store then takes the files' new lengths
+        with the state in one step. What a kill leaves beyond these lengths is cut off at the start.
+        """
+        self._commit_once(positions)
+        if self.engine.standing.cut is not None:
+            self._write_snapshot()
+
+    def _commit_once(self, positions: Mapping[str, Position] | None = None) -> None:
+        changes = self.engine.collect()
+        for topic, lines in changes.outputs.items():
+            self.files.write(topic, self._encode_lines(lines))
+        if positions:
+            self.record.positions.update(positions)
+        if changes.outputs or self.files.unwritten:
+            self.files.flush()
+        self.record.lengths[self.record.out] = dict(self.files.lengths())
+        changes.puts[RUN] = msgspec.msgpack.encode(self.record)
+        self.store.commit(changes.puts, changes.deletes, changes.ranges)
+
+    def _write_snapshot(self) -> None:
+        pieces, number = snapshot_lines(self.engine)
+        for piece in pieces:
+            self.files.write(SNAPSHOTS, piece)
+            self.files.flush()
+        self.engine.cut_written(number)
+        self._commit_once()
+
+    def advance(self, to: int) -> None:
+        """Let the clock reach `to`, committing wherever the engine asks for it."""
+        while not self.engine.advance(to):
+            self.commit()
+
+    # --- exceptions ----------------------------------------------------------------------------
+
+    def letter(self, exception: str) -> DeadLetter | None:
+        """Return a stored exception."""
+        stored = self.store.get(exception_name(exception))
+        return None if stored is None else read_dead_letter(stored)
+
+    def replay(self, letter: DeadLetter, line: bytes, accept_old: bool, now: str) -> Outcome:
+        """Take an exception's mended movement and commit what came of it."""
+        while True:
+            outcome = self.engine.replay(letter, line, accept_old, now)
+            self.commit()
+            if outcome is not None:
+                return outcome
+
+    def keep_letter(self, letter: DeadLetter) -> None:
+        """Keep an exception as an operator has changed it."""
+        self.engine.keep_letter(letter)
+        self.commit()
+
+    def close(self) -> None:
+        """Close the files and the store; everything was committed."""
+        self.files.close()
+        self.store.close()
+
+
+def meta_exists(store: Store) -> bool:
+    """Return whether an engine ever committed to the store."""
+    return store.get(records.META) is not None

@@ -1,0 +1,74 @@
+"""Writing a snapshot: header, rows, trailer, for each channel and for the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from tempfile import SpooledTemporaryFile
+
+import msgspec
+
+from engine.contracts.instants import format_instant
+from engine.contracts.snapshots import SnapshotHeader, SnapshotTrailer
+from engine.core.engine import Engine
+
+TOPIC = "reconciliation.snapshots"
+LEDGER = "ledger"
+
+SPOOL_MEMORY = 32 << 20  # bytes of one snapshot's rows held in memory before they go to a file
+PIECE = 1 << 20  # bytes copied at a time
+
+
+class _Section:
+    """The rows of one snapshot, on their way: how many, and their digest."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.digest = hashlib.sha256()
+        self.spool = SpooledTemporaryFile(max_size=SPOOL_MEMORY)
+
+    def add(self, line: bytes) -> None:
+        self.rows += 1
+        self.digest.update(line)
+        self.spool.write(line)
+
+    def pieces(self) -> Iterator[bytes]:
+        self.spool.seek(0)
+        while piece := self.spool.read(PIECE):
+            yield piece
+
+
+def snapshot_lines(engine: Engine) -> tuple[Iterable[bytes], int]:
+    """Return the bytes of the snapshots that are due, in pieces, and how many snapshots they are.
+
+    The header tells how many rows follow, so the rows are made first; large ones wait in a
+    temporary file.
+    """
+    channels = [channel.name for channel in engine.rules.channels]
+    sections: dict[str | None, _Section] = {name: _Section() for name in [*channels, None]}
+    encode = msgspec.json.Encoder().encode
+    for channel, row in engine.cut_rows():
+        sections[channel].add(encode(row) + b"\n")
+    return _frame(engine, sections), len(sections)
+
+
+def _frame(engine: Engine, sections: dict[str | None, _Section]) -> Iterator[bytes]:
+    taken_at = format_instant(engine.standing.cut or 0)
+    encode = msgspec.json.Encoder().encode
+    for channel, section in sections.items():
+        name = f"{taken_at}/{LEDGER if channel is None else channel}"
+        header = SnapshotHeader(
+            snapshot=name,
+            channel=channel,
+            ledger=channel is None,
+            taken_at=taken_at,
+            rows=section.rows,
+            position=engine.standing.figures.received,
+        )
+        trailer = SnapshotTrailer(
+            snapshot=name, rows=section.rows, sha256=section.digest.hexdigest()
+        )
+        yield encode(header) + b"\n"
+        yield from section.pieces()
+        section.spool.close()
+        yield encode(trailer) + b"\n"

@@ -1,0 +1,251 @@
+"""Looking at a data folder: stock, availability, explanations and exceptions, also while it runs.
+
+A view sees what was committed last. It changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from engine.contracts import records
+from engine.contracts.errors import NotFoundError, UsageError
+from engine.contracts.records import KeyRecord, PublishedRecord, SkuRecord, Trace
+from engine.contracts.snapshots import LedgerRow
+from engine.core.cut import ledger_row
+from engine.core.dead_letters import DeadLetter, exception_name, read_dead_letter
+from engine.core.figures import Standing
+from engine.publication.throttle import (
+    STATUS_NAMES,
+    Change,
+    Throttle,
+    status_of,
+)
+from engine.rules.explain import Explanation, StockLine, explain_channel
+from engine.rules.model import Channel
+from engine.rules.plan import ItemClass
+from engine.rules.ruleset import EVERYWHERE, RuleSet
+from engine.stores.base import StoreReader
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelKey:
+    """One key of a channel: what was published last, what it would be now, when that is due.
+
+    `published` is None before the first publication; `due` is None when nothing is pending.
+    """
+
+    channel: str
+    location: str | None
+    published: PublishedRecord | None
+    computed: int
+    status: str
+    due: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Why a channel shows what it shows: the way to the number, who moved it, what is pending."""
+
+    explanation: Explanation
+    key: ChannelKey
+    last_movements: tuple[Trace, ...]
+
+
+class View:
+    """What a store says, under the rules it was last run with."""
+
+    def __init__(self, store: StoreReader) -> None:
+        self.store = store
+        stored = store.get(records.META)
+        self.standing = (
+            Standing() if stored is None else msgspec.msgpack.decode(stored, type=Standing)
+        )
+
+    def stock(self, sku: str, location: str | None = None) -> tuple[int, list[LedgerRow]]:
+        """Return what is reserved of the SKU without a location, and its stock by location.
+
+        Raises:
+            NotFoundError: no movement has touched the SKU, or not at that location.
+        """
+        record = self._sku(sku)
+        rows = [
+            ledger_row(sku, place, key)
+            for place, key in self._keys(sku)
+            if location is None or place == location
+        ]
+        if location is not None and not rows:
+            raise NotFoundError(
+                f"no movement of {sku} was ever at {location}", "Leave the location out to see all."
+            )
+        return sum(record.claims.values()), rows
+
+    def availability(
+        self, rules: RuleSet, sku: str, channel: str | None = None
+    ) -> list[ChannelKey]:
+        """Return the SKU's keys on each channel, or on one.
+
+        Raises:
+            NotFoundError: no movement has touched the SKU.
+            UsageError: there is no such channel.
+        """
+        record = self._sku(sku)
+        chosen = rules.channels if channel is None else (self.channel(rules, channel),)
+        found: list[ChannelKey] = []
+        for each in chosen:
+            if each.by_location:
+                for place, key in self._keys(sku):
+                    slot = self._slot(each)
+                    sells = any(
+                        index == each.index
+                        for index, _ in self._item(rules, sku).contributions(place)
+                    )
+                    if sells or slot in (key.published or {}):
+                        found.append(self._channel_key(rules, each, sku, record, place))
+            else:
+                found.append(self._channel_key(rules, each, sku, record, None))
+        return found
+
+    def explain(self, rules: RuleSet, sku: str, channel: str, location: str | None) -> Answer:
+        """Explain one number.
+
+        Raises:
+            NotFoundError: no movement has touched the SKU.
+            UsageError: there is no such channel, or the location is missing or too much.
+        """
+        record = self._sku(sku)
+        chosen = self.channel(rules, channel)
+        explanation = self._explanation(rules, chosen, sku, record, location)
+        key = self._channel_key(rules, chosen, sku, record, location)
+        trail = tuple(reversed(record.trail))
+        if location is not None:
+            trail = tuple(trace for trace in trail if trace[4] in (location, None))
+        return Answer(explanation, key, trail)
+
+    def ground(self, rules: RuleSet, sku: str) -> tuple[dict[str, StockLine], dict[int, int]]:
+        """Return the SKU's stock by location, and its open claims by channel index.
+
+        Raises:
+            NotFoundError: no movement has touched the SKU.
+        """
+        return self._ground(rules, sku, self._sku(sku))
+
+    def exceptions(self) -> Iterator[DeadLetter]:
+        """Yield every exception, oldest first."""
+        for _, stored in self.store.scan(records.EXCEPTION):
+            yield read_dead_letter(stored)
+
+    def exception(self, exception: str) -> DeadLetter:
+        """Return one exception.
+
+        Raises:
+            NotFoundError: there is no such exception.
+        """
+        try:
+            stored = self.store.get(exception_name(exception))
+        except ValueError:
+            stored = None
+        if stored is None:
+            raise NotFoundError(
+                f"there is no exception {exception}", "`sellable exceptions list` shows them all."
+            )
+        return read_dead_letter(stored)
+
+    def channel(self, rules: RuleSet, name: str) -> Channel:
+        """Return a channel.
+
+        Raises:
+            UsageError: there is no such channel.
+        """
+        found = rules.channel(name)
+        if found is None:
+            known = ", ".join(channel.name for channel in rules.channels)
+            raise UsageError(f"there is no channel {name}", f"The channels are {known}.")
+        return found
+
+    def _sku(self, sku: str) -> SkuRecord:
+        stored = self.store.get(records.sku_name(sku))
+        record = None if stored is None else msgspec.msgpack.decode(stored, type=SkuRecord)
+        if record is None or not record.trail:
+            raise NotFoundError(
+                f"no movement of {sku} was ever applied", "Check the SKU, and the data folder."
+            )
+        return record
+
+    def _keys(self, sku: str) -> Iterator[tuple[str, KeyRecord]]:
+        prefix = f"K{sku}|".encode()
+        for name, stored in self.store.scan(prefix):
+            yield name[len(prefix) :].decode(), msgspec.msgpack.decode(stored, type=KeyRecord)
+
+    def _slot(self, channel: Channel) -> int:
+        channels = self.standing.channels
+        return channels.index(channel.name) if channel.name in channels else -1
+
+    def _item(self, rules: RuleSet, sku: str) -> ItemClass:
+        return rules.at(self._now()).item_class(sku)
+
+    def _now(self) -> int:
+        return self.standing.clock if self.standing.clock is not None else records.NEVER
+
+    def _explanation(
+        self, rules: RuleSet, channel: Channel, sku: str, record: SkuRecord, location: str | None
+    ) -> Explanation:
+        stock, claims = self._ground(rules, sku, record)
+        return explain_channel(rules, self._now(), channel, sku, location, stock, claims)
+
+    def _ground(
+        self, rules: RuleSet, sku: str, record: SkuRecord
+    ) -> tuple[dict[str, StockLine], dict[int, int]]:
+        stock = {place: StockLine(k.sellable, k.reserved) for place, k in self._keys(sku)}
+        index_of = {self._slot(each): each.index for each in rules.channels}
+        claims: dict[int, int] = {}
+        for slot, quantity in record.claims.items():
+            index = index_of.get(slot, EVERYWHERE)
+            claims[index] = claims.get(index, 0) + quantity
+        return stock, claims
+
+    def _channel_key(
+        self, rules: RuleSet, channel: Channel, sku: str, record: SkuRecord, location: str | None
+    ) -> ChannelKey:
+        explanation = self._explanation(rules, channel, sku, record, location)
+        slot, value = self._slot(channel), explanation.available
+        last: PublishedRecord | None = None
+        if location is None:
+            last = record.published[slot] if 0 <= slot < len(record.published) else None
+        else:
+            stored = self.store.get(records.key_name(sku, location))
+            if stored is not None:
+                key = msgspec.msgpack.decode(stored, type=KeyRecord)
+                last = (key.published or {}).get(slot)
+        if last is not None and not last.version:
+            last = None
+        due = self._due(rules, channel, sku, record, location, last, explanation)
+        status = STATUS_NAMES[status_of(value, channel.publish.low_stock)]
+        return ChannelKey(channel.name, location, last, value, status, due)
+
+    def _due(
+        self,
+        rules: RuleSet,
+        channel: Channel,
+        sku: str,
+        record: SkuRecord,
+        location: str | None,
+        last: PublishedRecord | None,
+        explanation: Explanation,
+    ) -> int | None:
+        """Return the first tick at which the key's own limits let it be told; None: not pending."""
+        value, now = explanation.available, self._now()
+        status = status_of(value, channel.publish.low_stock)
+        if last is not None and (last.value, last.status) == (value, status):
+            return None
+        tick = rules.settings.publish_tick
+        next_tick = now - now % tick + tick
+        known = msgspec.structs.replace(last) if last is not None else PublishedRecord()
+        known.since = known.since or record.touched_at
+        throttle = Throttle(channel.publish, tick)
+        ref = (sku, location or "")
+        interval = explanation.min_interval
+        throttle.offer(Change(ref, value, status, known, interval, 0, next_tick))
+        return throttle.next_due(next_tick - tick)
