@@ -64,9 +64,12 @@ _LEAP_SECOND: Final = ":60"
 _PLAIN: Final = frozenset({"sale", "return", "receipt", "expect", "adjustment", "count"})
 """Types that need nothing but the fields that `MovementDecoder.decode` looks at itself."""
 
-_MAP_OF_PLAIN_FIELDS: Final = 0x87
-"""First byte of a MessagePack map of 7 fields: `id`, `source`, `type`, `sku`, `location`,
-`quantity` and `at`. Fields that hold their defaults are left out, so there is no other field."""
+_COUNT_PLACE: Final = 2
+"""Place of the low byte of the number of fields in an encoded movement: it is a MessagePack
+map 16, since the struct has more than 15 fields. Fields that hold their defaults are left out."""
+
+_PLAIN_FIELDS: Final = 7
+"""`id`, `source`, `type`, `sku`, `location`, `quantity` and `at`: with 7 there is no other field."""
 
 _WITHOUT_LOCATION: Final = frozenset(
     name for name, needs in NEEDS.items() if "location" not in needs.needed
@@ -87,6 +90,8 @@ class MovementDecoder:
         "_channels",
         "_decode",
         "_instants",
+        "_last_instant",
+        "_last_time",
         "_locations",
         "_milliseconds",
         "_seconds",
@@ -98,6 +103,8 @@ class MovementDecoder:
         self._channels = frozenset(channels)
         self._decode = msgspec.json.Decoder(Movement).decode
         self._instants: dict[str, int] = {}
+        self._last_time = "1970-01-01T00:00:00Z"
+        self._last_instant = 0
         self._seconds: dict[str, int] = {}
         self._milliseconds = {f".{count:03}Z": count * MILLISECOND for count in range(1000)}
         self._skus: set[str] = set()
@@ -131,11 +138,14 @@ class MovementDecoder:
             ):
                 return examine_line(line, self._channels)
             text = movement.occurred_at
-            instant = self._instants.get(text)
-            movement.at = self._new_instant(text) if instant is None else instant
+            if text != self._last_time:
+                known = self._instants.get(text)
+                self._last_instant = self._new_instant(text) if known is None else known
+                self._last_time = text
+            movement.at = self._last_instant
             movement.occurred_at = ""
             content = encode_content(movement)
-            if content[0] == _MAP_OF_PLAIN_FIELDS and type_ in _PLAIN:
+            if content[_COUNT_PLACE] == _PLAIN_FIELDS and type_ in _PLAIN:
                 movement.content = hash_content(content)
                 movement.identity = hash_identity(f"{source}\0{identity}\0{sku}".encode())
                 return movement
@@ -203,10 +213,8 @@ class MovementDecoder:
         elif not reservation.isprintable():
             return False
         channel = movement.channel
-        if channel is not None and channel not in self._channels:
-            # It is looked up on a reserve only; elsewhere it is any text.
-            if movement.type == "reserve" or not channel.isprintable():
-                return False
+        if channel is not None and not self._is_channel_right(movement.type, channel):
+            return False
         policy = movement.policy
         if policy == STRICT:
             movement.policy = None
@@ -222,6 +230,10 @@ class MovementDecoder:
         movement.expires = self._new_instant(text) if instant is None else instant
         movement.expires_at = None
         return True
+
+    def _is_channel_right(self, type_: str, channel: str) -> bool:
+        """Whether a channel is configured; it counts on a reserve only, elsewhere it is a text."""
+        return channel in self._channels or (type_ != "reserve" and channel.isprintable())
 
     # Texts that come again are looked at once. A text that is not in a cache is not yet wrong.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from engine.contracts import records
 from engine.contracts.availability import Availability, Cause
 from engine.contracts.instants import format_instant
 from engine.contracts.records import KeyRecord, PublishedRecord, SkuRecord, Trace
 from engine.core.sums import Sums
-from engine.ledger.book import Book, Reader, Sku, last_trace
+from engine.ledger.book import Book, ItemRules, Reader, Sku, TermsOf, last_trace
 from engine.publication.throttle import (
     STATUS_NAMES,
     Change,
@@ -21,6 +22,7 @@ from engine.publication.throttle import (
 from engine.rules.model import Channel
 
 HOUR = 3_600_000_000  # microseconds
+REMEMBERED_CLASSES = 50_000  # item classes whose channels are remembered
 
 _NOBODY: Trace = ("engine", "unknown", None, "none", None, None, 0)
 
@@ -32,11 +34,12 @@ class Outlet:
     the publications that wait to be written.
     """
 
-    __slots__ = ("channel", "free", "low_stock", "records", "slot", "throttle", "topic")
+    __slots__ = ("channel", "free", "low_stock", "name", "records", "slot", "throttle", "topic")
 
     def __init__(self, channel: Channel, slot: int, tick: int) -> None:
         publish = channel.publish
         self.channel = channel
+        self.name = channel.name
         self.slot = slot
         self.low_stock = publish.low_stock
         self.topic = f"availability.{channel.name}"
@@ -48,6 +51,22 @@ class Outlet:
             and publish.max_per_key is None
             and publish.min_change <= 1
         )
+
+
+class Face(NamedTuple):
+    """A channel of granularity sku as the SKUs of one class see it.
+
+    `terms` is None when the pool is offered as it is; `interval` is None when nothing ever holds a
+    publication back, else the least time between two, in microseconds.
+    """
+
+    outlet: Outlet
+    number: int
+    slot: int
+    low_stock: int
+    terms: TermsOf | None
+    interval: int | None
+    retired: bool
 
 
 class Publisher:
@@ -63,6 +82,7 @@ class Publisher:
         self.tick_length = tick
         self.outlets = [Outlet(c, slots[c.name], tick) for c in sums.rules.channels]
         self.pending_changed: dict[bytes, bytes | None] = {}
+        self._faces: dict[ItemRules, list[Face]] = {}
         self._whole = [outlet for outlet in self.outlets if not outlet.channel.by_location]
         self._local = [outlet for outlet in self.outlets if outlet.channel.by_location]
         self._places = 1 + max(slots.values(), default=-1)
@@ -140,35 +160,35 @@ class Publisher:
         self.book.change(sku)
 
     def _look_at_whole(self, sku: Sku, now: int, time: str, rule_trace: Trace | None) -> None:
-        record = sku.record
-        published = record.published
+        record, name = sku.record, sku.name
+        pools, published = record.pools, record.published
         if len(published) < self._places:
             published.extend([None] * (self._places - len(published)))
-        item, pools, claims, name = self.sums.item(sku), record.pools, record.claims, sku.name
+        item = self.sums.item(sku)
+        faces = self._faces.get(item) or self._make_faces(item)
+        claims = record.claims
         cause: Cause | None = None
         identity = None
-        for outlet in self._whole:
-            channel = outlet.channel
-            terms = item.terms(channel.index, None)
-            if claims or channel.retired:
-                value = self.sums.value(sku, channel)
-            else:
-                value = pools[channel.index]
-                if value < 0:
-                    value = 0
-                if not terms.plain:
-                    value = terms.offered(terms.after_buffer(value))
-            status = 0 if value == 0 else 1 if value <= outlet.low_stock else 2
-            last = published[outlet.slot]
+        for outlet, number, slot, low_stock, terms, interval, retired in faces:
+            value = pools[number]
+            if claims or retired:
+                value = self.sums.value(sku, outlet.channel)
+            elif value < 0:
+                value = 0
+            if terms is not None and not (claims or retired):
+                value = terms.offered(terms.after_buffer(value))
+            status = 0 if value == 0 else 1 if value <= low_stock else 2
+            last = published[slot]
             if last is None:
-                last = published[outlet.slot] = PublishedRecord()
+                last = published[slot] = PublishedRecord()
             elif value == last.value and status == last.status and last.version:
                 if last.since:
-                    self._withdraw(outlet, (sku.name, ""), last, sku)
+                    self._withdraw(outlet, (name, ""), last, sku)
                 continue
-            self._blame(outlet, (name, ""), last, value, rule_trace)
-            if not outlet.free or terms.min_interval:
-                self._hold(outlet, sku, "", last, value, status, terms.min_interval, now)
+            if rule_trace is not None or last.since or last.blamed is not None:
+                self._blame(outlet, (name, ""), last, value, rule_trace)
+            if interval is not None:
+                self._hold(outlet, sku, "", last, value, status, interval, now)
                 continue
             if cause is None:
                 identity = (rule_trace or last_trace(sku))[:3]
@@ -181,9 +201,31 @@ class Publisher:
             last.cause = identity
             outlet.records.append(
                 Availability(
-                    name, channel.name, None, value, STATUS_NAMES[status], version, time, cause
+                    name, outlet.name, None, value, STATUS_NAMES[status], version, time, cause
                 )
             )
+
+    def _make_faces(self, item: ItemRules) -> list[Face]:
+        """Return what each channel of granularity sku is to the SKUs of a class."""
+        faces: list[Face] = []
+        for outlet in self._whole:
+            terms = item.terms(outlet.channel.index, None)
+            held = not outlet.free or terms.min_interval
+            faces.append(
+                Face(
+                    outlet,
+                    outlet.channel.index,
+                    outlet.slot,
+                    outlet.low_stock,
+                    None if terms.plain else terms,
+                    terms.min_interval if held else None,
+                    outlet.channel.retired,
+                )
+            )
+        if len(self._faces) >= REMEMBERED_CLASSES:
+            self._faces.clear()
+        self._faces[item] = faces
+        return faces
 
     def _look_at_locations(self, sku: Sku, now: int, time: str, rule_trace: Trace | None) -> None:
         """Look at the touched locations; at all of them when claims or rules bear on each."""

@@ -14,7 +14,9 @@ from engine.embedded.orders import OrderDesk
 from engine.embedded.rules_watch import RulesWatch
 from engine.embedded.runtime import Runtime, wall_clock
 
-BATCH_LINES = 10_000  # lines per commit when replaying: more lines a batch share more records
+BATCH_LINES = 2_000  # lines read and taken at a time when replaying: few enough for the caches
+COMMIT_LINES = 50_000  # lines per commit when replaying: the more, the more share a record
+COMMIT_SECONDS = 1.0  # and the longest time between two commits, so that readers see it go on
 LIVE_BATCH_LINES = 2_000  # lines per commit with the wall clock, so that a tick is never late
 IDLE_SECONDS = 0.05  # the longest wait for input before orders, rules and the clock are looked at
 DRAIN_COMMIT_TICKS = 500  # ticks between two commits while what is pending is drained
@@ -66,36 +68,50 @@ def run(runtime: Runtime, inputs: Inputs, rules_folder: Path, job: Job) -> Endin
     else:
         _live(runtime, inputs, desk, job)
     # That an input is complete may be learned only after its last movement was committed.
-    runtime.commit(inputs.positions())
+    runtime.taken(inputs.positions())
+    runtime.commit()
     received = runtime.engine.standing.figures.received - before
     return Ending(received, time.perf_counter() - started)
 
 
 def _replay(runtime: Runtime, inputs: Inputs, desk: OrderDesk, job: Job) -> None:
     """Run by the event clock: as fast as the movements can be read."""
+    uncommitted, committed_at = 0, time.monotonic()
     while not job.stop.asked:
-        _take_batch(runtime, inputs, BATCH_LINES, job)
+        taken = _take_batch(runtime, inputs)
+        uncommitted += taken
+        waited = time.monotonic() - committed_at
+        if uncommitted and (
+            uncommitted >= COMMIT_LINES or waited >= COMMIT_SECONDS or not taken or inputs.ended
+        ):
+            runtime.commit()
+            job.progress(inputs)
+            uncommitted, committed_at = 0, time.monotonic()
         desk.serve()
         if inputs.ended:
             if job.once:
                 _drain(runtime, job)
                 return
             time.sleep(IDLE_SECONDS)
+    runtime.commit()
     if job.once:
         raise _interrupted()
 
 
-def _take_batch(runtime: Runtime, inputs: Inputs, limit: int, job: Job) -> None:
-    batch = inputs.read(limit, IDLE_SECONDS)
+def _take_batch(runtime: Runtime, inputs: Inputs) -> int:
+    """Take some lines; returns how many there were. They count as taken, not yet as committed."""
+    batch = inputs.read(BATCH_LINES, IDLE_SECONDS)
     if batch is None or not batch.lines:
-        return
+        return 0
     engine = runtime.engine
     prepared = engine.prepare(batch.lines, batch.origin)
     done = 0
-    while done < len(batch.lines):
+    while True:
         done = engine.take(prepared, done)
-        runtime.commit(batch.positions(done))
-    job.progress(inputs)
+        runtime.taken(batch.positions(done))
+        if done == len(batch.lines):
+            return done
+        runtime.commit()
 
 
 def _drain(runtime: Runtime, job: Job) -> None:
@@ -148,7 +164,8 @@ def _take_live(runtime: Runtime, inputs: Inputs, job: Job, now: int) -> None:
     runtime.advance(wall_clock())
     prepared = engine.prepare(batch.lines, batch.origin)
     engine.take(prepared, 0)
-    runtime.commit(batch.positions(len(batch.lines)))
+    runtime.taken(batch.positions(len(batch.lines)))
+    runtime.commit()
     job.progress(inputs)
 
 

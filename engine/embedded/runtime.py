@@ -93,22 +93,24 @@ class Runtime:
 
     # --- commits -------------------------------------------------------------------------------
 
-    def commit(self, positions: Mapping[str, Position] | None = None) -> None:
+    def taken(self, positions: Mapping[str, Position]) -> None:
+        """Note how far the inputs are taken; the next commit makes it last."""
+        self.record.positions.update(positions)
+
+    def commit(self) -> None:
         """Commit what has changed, and the snapshot if one is due.
 
         Outputs are appended to their files first; the store then takes the files' new lengths
         with the state in one step. What a kill leaves beyond these lengths is cut off at the start.
         """
-        self._commit_once(positions)
+        self._commit_once()
         if self.engine.standing.cut is not None:
             self._write_snapshot()
 
-    def _commit_once(self, positions: Mapping[str, Position] | None = None) -> None:
+    def _commit_once(self) -> None:
         changes = self.engine.collect()
         for topic, lines in changes.outputs.items():
             self.files.write(topic, self._encode_lines(lines))
-        if positions:
-            self.record.positions.update(positions)
         if changes.outputs or self.files.unwritten:
             self.files.flush()
         self.record.lengths[self.record.out] = dict(self.files.lengths())

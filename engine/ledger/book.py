@@ -168,7 +168,7 @@ class Book:
         self.expiries_changed: dict[bytes, bytes | None] = {}
         self.settled: list[tuple[str, str]] = []
         self.chunks_changed: dict[bytes, bytes | None] = {}
-        self._touched_now: list[tuple[str, KeyRecord]] = []
+        self.touched_now: list[tuple[str, KeyRecord]] = []
         self.young: dict[str, Sku] = {}
         self._old: dict[str, Sku] = {}
         self._decode_sku = msgspec.msgpack.Decoder(SkuRecord).decode
@@ -259,7 +259,7 @@ class Book:
         key.version += 1
         sku.touched.add(location)
         if self.traces_per_key:
-            self._touched_now.append((location, key))
+            self.touched_now.append((location, key))
 
     def mark(self, sku: Sku) -> None:
         """Note that the SKU has to be looked at on the next tick, and saved."""
@@ -273,10 +273,10 @@ class Book:
 
     def trace_keys(self, sku: Sku, trace: Trace) -> None:
         """Note who touched the keys that were touched just now."""
-        for location, key in self._touched_now:
+        for location, key in self.touched_now:
             key.trace = trace
             sku.record.touched_locations.setdefault(location, self.clock)
-        self._touched_now.clear()
+        self.touched_now.clear()
 
     def change(self, sku: Sku) -> None:
         """Note that the SKU's record has to be saved."""

@@ -17,7 +17,7 @@ from engine.ledger.book import DAMAGED, INSPECTING, SELLABLE, Book, Sku
 RECENT_LENGTH = 128  # numbers in a key's own record (64 movements) before a chunk is split off
 CHUNKS_DROPPED_AT_ONCE = 2  # at most, per new chunk: dropping keeps pace with writing
 
-_DISPOSITION_BITS = 2
+DISPOSITION_BITS = 2
 
 
 def counted_at(key: KeyRecord, disposition: int) -> int:
@@ -47,9 +47,9 @@ def remember(
     """Remember a movement of the key for counts that come later."""
     recent = key.recent
     recent.append(at)
-    recent.append((delta << _DISPOSITION_BITS) + disposition)
+    recent.append((delta << DISPOSITION_BITS) + disposition)
     if len(recent) >= RECENT_LENGTH:
-        _split_off(book, sku, location, key)
+        split_off(book, sku, location, key)
 
 
 def moved_since(
@@ -69,18 +69,18 @@ def moved_since(
 
 
 def _sum_after(pairs: list[int], disposition: int, instant: int) -> int:
-    mask = (1 << _DISPOSITION_BITS) - 1
+    mask = (1 << DISPOSITION_BITS) - 1
     return sum(
-        packed >> _DISPOSITION_BITS
+        packed >> DISPOSITION_BITS
         for at, packed in zip(pairs[::2], pairs[1::2], strict=True)
         if at > instant and packed & mask == disposition
     )
 
 
-def _split_off(book: Book, sku: Sku, location: str, key: KeyRecord) -> None:
+def split_off(book: Book, sku: Sku, location: str, key: KeyRecord) -> None:
     """Move a full key's recent movements to a chunk, unless most of them are of no use any more."""
     horizon = book.clock - book.windows.for_counts
-    mask = (1 << _DISPOSITION_BITS) - 1
+    mask = (1 << DISPOSITION_BITS) - 1
     kept: list[int] = []
     for at, packed in zip(key.recent[::2], key.recent[1::2], strict=True):
         if at > horizon and at > counted_at(key, packed & mask):
@@ -92,7 +92,7 @@ def _split_off(book: Book, sku: Sku, location: str, key: KeyRecord) -> None:
     instants = kept[::2]
     key.recent_max = max(key.recent_max, max(instants))
     sums = tuple(
-        sum(p >> _DISPOSITION_BITS for p in kept[1::2] if p & mask == disposition)
+        sum(p >> DISPOSITION_BITS for p in kept[1::2] if p & mask == disposition)
         for disposition in (SELLABLE, INSPECTING, DAMAGED)
     )
     chunk = ChunkRecord(key.recent_max, min(instants), (sums[0], sums[1], sums[2]), kept)

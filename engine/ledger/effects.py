@@ -110,14 +110,21 @@ def sale(book: Book, sku: Sku, movement: Movement) -> str:
     quantity = movement.quantity or 0
     at = movement.at
     book.entries.append((movement.type, at, location, sku.name, SELLABLE, -quantity, 1))
-    book.touch(sku, location, key)
+    key.version += 1
+    sku.touched.add(location)
+    if book.traces_per_key:
+        book.touched_now.append((location, key))
     if at <= key.counted_sellable:
         book.entries.append(("count", at, location, sku.name, SELLABLE, quantity, 1))
         return ABSORBED
     before = key.sellable
     short = shortfall(key) if key.reserved else 0
     key.sellable = after = before - quantity
-    counts.remember(book, sku, location, key, SELLABLE, -quantity, at)
+    recent = key.recent
+    recent.append(at)
+    recent.append(-quantity << counts.DISPOSITION_BITS)
+    if len(recent) >= counts.RECENT_LENGTH:
+        counts.split_off(book, sku, location, key)
     if after < 0 or key.reserved:
         check_stock(book, sku, location, key, before, short)
     return APPLIED

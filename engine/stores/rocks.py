@@ -18,12 +18,14 @@ from rocksdict import (
     DBCompressionType,
     Options,
     Rdict,
+    RdictIter,
+    ReadOptions,
     WriteBatch,
     WriteOptions,
 )
 
 from engine.contracts.errors import SellableError
-from engine.stores.base import StoreMissingError
+from engine.stores.base import StoreMissingError, StoreUnreachableError, prefix_end
 from engine.stores.rocks_errors import explain
 
 MIB = 1024 * 1024
@@ -39,7 +41,7 @@ BACKGROUND_JOBS = 2  # one flush and one compaction beside the engine's own thre
 WRITE_BUFFER_BLOOM = 0.05
 INFO_LOG_BYTES = 4 * MIB
 INFO_LOGS_KEPT = 2
-READER_ATTEMPTS = 5  # the writer may replace a file between a reader's look at two of them
+READER_ATTEMPTS = 20  # the writer may replace a file between a reader's look at two of them
 
 
 class RocksStore:
@@ -110,9 +112,9 @@ class RocksStore:
 
     def close(self) -> None:
         """Close the database and free its lock. Closing twice does nothing."""
-        self._database.close()
         if self._on_close is not None:
             on_close, self._on_close = self._on_close, None
+            self._database.close()
             on_close()
 
 
@@ -147,13 +149,35 @@ class RocksReader:
                     _options(ALL_FILES_OPEN),
                     access_type=AccessType.secondary(str(self._private)),
                 )
-                database.try_catch_up_with_primary()
+                self._catch_up(database)
             except Exception as error:
                 if attempt == READER_ATTEMPTS:
                     raise explain(error, self._path) from error
             else:
                 return database
         raise _missing(self._path)
+
+    def _catch_up(self, database: Rdict) -> None:
+        """Read what the writer has committed; all of it, whatever the writer is doing meanwhile.
+
+        RocksDB reads the manifest first and the logs after it. When the writer turns a log into a
+        table in between, the reader misses both: it shows the newest commit without an earlier
+        one. So it reads again until the manifest has stayed as it was.
+        """
+        for _ in range(READER_ATTEMPTS):
+            before = self._manifest()
+            database.try_catch_up_with_primary()
+            if self._manifest() == before:
+                return
+        raise StoreUnreachableError(
+            f"the writer of {self._path} changes its files faster than they can be read",
+            "Try again when fewer movements come.",
+        )
+
+    def _manifest(self) -> tuple[str, int]:
+        """Return the name and the length in bytes of the newest manifest."""
+        name = (self._path / "CURRENT").read_text().strip()
+        return name, (self._path / name).stat().st_size
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value of the key, None when there is none."""
@@ -170,14 +194,15 @@ class RocksReader:
     def refresh(self) -> None:
         """Show what the writer has committed by now."""
         try:
-            self._database.try_catch_up_with_primary()
+            self._catch_up(self._database)
         except Exception as error:
             raise explain(error, self._path) from error
 
     def close(self) -> None:
         """Close the database and remove the temporary folder. Closing twice does nothing."""
-        self._database.close()
-        shutil.rmtree(self._private, ignore_errors=True)
+        if self._private.exists():
+            self._database.close()
+            shutil.rmtree(self._private, ignore_errors=True)
 
 
 def is_store(path: Path) -> bool:
@@ -188,31 +213,30 @@ def is_store(path: Path) -> bool:
 def _scan(
     database: Rdict, path: Path, prefix: bytes, start: bytes
 ) -> Iterator[tuple[bytes, bytes]]:
-    # An upper bound in the read options would spare the one key read too many, but rocksdict 0.3
-    # frees the bound's bytes with the options object while the iterator still looks at them.
+    options = ReadOptions()
+    end = prefix_end(prefix)
+    if end is not None:
+        options.set_iterate_upper_bound(end)
     try:
-        items = database.items(from_key=max(prefix, start))
+        # Only this kind of iterator can be asked whether it ended at the end or at a damage.
+        rows = database.iter(options)
+        rows.seek(max(prefix, start))
     except Exception as error:
         raise explain(error, path) from error
-    return _explained(items, path, prefix)
+    return _rows(rows, options, path)
 
 
-def _explained(
-    items: Iterator[tuple[object, object]], path: Path, prefix: bytes
-) -> Iterator[tuple[bytes, bytes]]:
-    while True:
-        try:
-            item = next(items, None)
-        except Exception as error:
-            raise explain(error, path) from error
-        if item is None:
-            return
-        key, value = item
-        assert isinstance(key, bytes)
-        assert isinstance(value, bytes)
-        if not key.startswith(prefix):
-            return
-        yield key, value
+def _rows(rows: RdictIter, bound: ReadOptions, path: Path) -> Iterator[tuple[bytes, bytes]]:
+    # rocksdict frees the bytes of the upper bound with the options, though the iterator still
+    # looks at them: the options must live as long as the iterator does.
+    assert bound is not None
+    while rows.valid():
+        yield rows.key(), rows.value()
+        rows.next()
+    try:
+        rows.status()
+    except Exception as error:
+        raise explain(error, path) from error
 
 
 def _missing(path: Path) -> StoreMissingError:
