@@ -1,0 +1,1 @@
+"""Workloads and measurements: does it hold on the busiest day of the year?"""

@@ -1,0 +1,122 @@
+"""One command per question: `python -m benchmarks --help`."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.check import DifferentError, check_full, check_small
+from benchmarks.inv1 import generate
+from benchmarks.inv1_lines import Workload
+from benchmarks.latency import measure_latency, print_latency
+from benchmarks.process import FailedRunError, Folders, floor_us, machine, run_once
+from benchmarks.report import MEGABYTE, Row, print_series, print_speed
+from benchmarks.rules import write_rules
+from benchmarks.series import run_keys, series_of_keys, series_of_locations, series_of_rules
+
+SERIES_MOVEMENTS = 300_000
+
+Movements = Annotated[int, typer.Option(help="How many movements.")]
+
+
+def inv1(
+    movements: Movements = 1_000_000,
+    seed: Annotated[int, typer.Option(help="Another seed, another workload.")] = 1,
+    check: Annotated[
+        bool, typer.Option(help="Check the results against the oracle before telling the speed.")
+    ] = True,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep rules, data and outputs in this folder.")
+    ] = None,
+) -> None:
+    """How fast is the embedded engine on INV-1, and how many times the floor is that?
+
+    Nothing is told about speed when the results are not the oracle's.
+    """
+    workload = Workload(movements=movements, seed=seed)
+    made = generate(workload)
+    with tempfile.TemporaryDirectory(prefix="sellable-bench-") as temporary:
+        folder = Path(temporary)
+        if check:
+            _tell("checking a small workload against the oracle")
+            _tell(f"  the same: {check_small(folder / 'small')}")
+        folders = Folders(write_rules(folder / "rules"), folder / "data", folder / "out")
+        _tell(f"running {made.lines:,} movements ({made.size_bytes / MEGABYTE:.0f} MB)")
+        cost = run_once(folders, [Path(made.path)])
+        if check:
+            _tell("checking the full run against the oracle and against its own postings")
+            _tell(f"  the same: {check_full(made, folders, cost)}")
+        if keep is not None:
+            shutil.copytree(folder, keep, dirs_exist_ok=True)
+    _tell("measuring the floor")
+    floor = floor_us(Path(made.path))
+    print_speed(Row("INV-1", made.lines, cost), floor, Console())
+
+
+def flat_keys(movements: Movements = SERIES_MOVEMENTS) -> None:
+    """Does a movement cost the same with 10,000 and with 1,000,000 keys?"""
+    print_series("More keys", series_of_keys(movements, _tell), Console())
+
+
+def flat_locations(movements: Movements = SERIES_MOVEMENTS) -> None:
+    """Does a movement cost the same with 1 and with 500 locations in a channel?"""
+    print_series("More locations", series_of_locations(movements, _tell), Console())
+
+
+def flat_rules(movements: Movements = SERIES_MOVEMENTS) -> None:
+    """Does a movement cost the same with 10 and with 10,000 rules?"""
+    print_series("More rules", series_of_rules(movements, _tell), Console())
+
+
+def keys(
+    count: Annotated[int, typer.Option(help="How many keys, at ten locations.")] = 1_000_000,
+    movements: Movements = SERIES_MOVEMENTS,
+) -> None:
+    """How much memory do so many keys need, and how long does a start on them take?"""
+    workload = Workload(movements=movements, skus=count // 10, locations=10, opened_before=True)
+    table = Table(title=f"{count:,} keys", title_justify="left", caption=machine())
+    table.add_column("step")
+    for name in ("wall of the process", "peak memory"):
+        table.add_column(name, justify="right")
+    for row in run_keys(workload, _tell):
+        memory = f"{row.cost.peak_bytes / MEGABYTE:,.0f} MB"
+        table.add_row(row.name, f"{row.cost.wall_s:.2f} s", memory)
+    Console().print(table)
+
+
+def latency(
+    rate: Annotated[int, typer.Option(help="Movements a second to offer.")] = 100_000,
+    seconds: Annotated[int, typer.Option(help="For how long.")] = 20,
+) -> None:
+    """How long after its tick is a publication written, with the wall clock and an open loop?"""
+    print_latency(measure_latency(rate, seconds, _tell), Console())
+
+
+def _tell(step: str) -> None:
+    Console(stderr=True).print(step, highlight=False)
+
+
+def main() -> None:
+    """Runs one command; ends with 1 when something differs or fails."""
+    app = typer.Typer(
+        help="Will it hold on the busiest day of the year? One command per question.",
+        add_completion=False,
+        no_args_is_help=True,
+    )
+    for function in (inv1, flat_keys, flat_locations, flat_rules, keys, latency):
+        app.command()(function)
+    try:
+        app()
+    except (DifferentError, FailedRunError) as error:
+        _tell(str(error))
+        raise SystemExit(1) from error
+
+
+if __name__ == "__main__":
+    main()
