@@ -12,7 +12,7 @@ from engine.demo.movements import Kind, Movements, join
 from engine.demo.source import DAY_S, Ints, Mask
 from engine.demo.stock import HOUR_S, MINUTE_S
 
-OUTAGE_SHARE = 0.001  # of all days of all stores: the tills are offline from OUTAGE_HOUR on
+OUTAGE_SHARE = 0.004  # of all days of all stores: the tills are offline from OUTAGE_HOUR on
 OUTAGE_HOUR = 15  # UTC, ten in the morning in New York
 OUTAGE_HOURS = (2, 30)  # the long ones end after the night's counts
 REPEAT_SHARE = 0.005  # of the sales: sent again, most of them within a minute
