@@ -52,6 +52,7 @@ __all__ = [
     "POLICIES",
     "STRICT",
     "FORCE",
+    "seal",
 ]
 
 GLANCE_BYTES: Final = 512
@@ -69,7 +70,7 @@ _COUNT_PLACE: Final = 2
 map 16, since the struct has more than 15 fields. Fields that hold their defaults are left out."""
 
 _PLAIN_FIELDS: Final = 7
-"""`id`, `source`, `type`, `sku`, `location`, `quantity` and `at`: with 7 there is no other field."""
+"""`id`, `source`, `type`, `sku`, `location`, `quantity` and `at`: with 7 there is no other."""
 
 _WITHOUT_LOCATION: Final = frozenset(
     name for name, needs in NEEDS.items() if "location" not in needs.needed

@@ -68,11 +68,12 @@ class PublishedRecord(msgspec.Struct, array_like=True, gc=False):
 class KeyRecord(msgspec.Struct, array_like=True, gc=False):
     """The state of one SKU at one location.
 
-    `incoming` is kept signed. `counted_…` hold the instant of the newest count per disposition. `recent` is a flat list of pairs: when a movement occurred, and its signed quantity
-    times 4 plus the number of its disposition; older pairs lie in chunks numbered from
-    `chunk_first` up to, not including, `chunk_next`. `sales` is an hour of the clock, units sold in
-    it, and in the hour before; empty where no channel asks. `base` and `short` are the values that the
-    sums of the SKU contain.
+    `incoming` is kept signed. `counted_…` hold the instant of the newest count per disposition.
+    `recent` is a flat list of pairs: when a movement occurred, and its signed quantity times 4 plus
+    the number of its disposition; older pairs lie in chunks numbered from `chunk_first` up to, not
+    including, `chunk_next`. `base` and `short` are the values that the sums of the SKU contain.
+    `sales` is an hour of the clock, units sold in it, and in the hour before; empty where no
+    channel asks.
     """
 
     sellable: int = 0
@@ -101,9 +102,10 @@ class SkuRecord(msgspec.Struct, array_like=True, gc=False):
     `pools` has one sum per channel: what its locations offer after their buffers, less what is
     promised there and not there. `bases` sums `base` per coverage mask of the locations. Both are
     valid for the rules of `epoch`. `claims` are open unallocated reservations per channel slot,
-    -1 for those without a channel. `published` has one place per channel slot. `touched_locations` are
-    those touched since the last tick, and when they were first. `everywhere` tells
-    that every location has to be looked at on the next tick: claims have moved, or the rules.
+    -1 for those without a channel. `published` has one place per channel slot.
+    `touched_locations` are those touched since the last tick, and when they were first.
+    `everywhere` tells that every location has to be looked at on the next tick: claims have moved,
+    or the rules.
     """
 
     epoch: int = 0

@@ -49,7 +49,8 @@ def _collect_skus(parts: Parts, changes: Changes) -> None:
             _collect_reservations(sku, changes)
         sku.changed = False
     book.changed = []
-    for changed in (book.chunks_changed, book.expiries_changed, parts.publisher.pending_changed):
+    changes.merge(parts.publisher.take_pending_changes())
+    for changed in (book.chunks_changed, book.expiries_changed):
         changes.merge(changed)
         changed.clear()
 

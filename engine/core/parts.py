@@ -139,7 +139,7 @@ class Parts:
             if saved is not None and bucket is not None:
                 bucket.tokens = min(bucket.capacity, saved.tokens)
                 bucket.filled_at = saved.filled_at
-        self.publisher.restore(self.reader)
+        self.publisher.restore(self.reader, standing.last_tick)
 
     def save_buckets(self) -> None:
         """Note where the channels' rates stand."""

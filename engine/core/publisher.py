@@ -82,6 +82,7 @@ class Publisher:
         self.tick_length = tick
         self.outlets = [Outlet(c, slots[c.name], tick) for c in sums.rules.channels]
         self.pending_changed: dict[bytes, bytes | None] = {}
+        self.pending_stored: set[bytes] = set()
         self._faces: dict[ItemRules, list[Face]] = {}
         self._whole = [outlet for outlet in self.outlets if not outlet.channel.by_location]
         self._local = [outlet for outlet in self.outlets if outlet.channel.by_location]
@@ -101,6 +102,7 @@ class Publisher:
     def take_over(self, previous: Publisher) -> None:
         """Take over what waits for the commit from the publisher under the rules before."""
         self.pending_changed = previous.pending_changed
+        self.pending_stored = previous.pending_stored
         by_topic = {outlet.topic: outlet for outlet in self.outlets}
         for outlet in previous.outlets:
             heir = by_topic.get(outlet.topic)
@@ -143,7 +145,7 @@ class Publisher:
             self._tell(outlet, sku.name, location, last, time, cause)
             last.cause = trace[:3]
             outlet.throttle.published(last, now)
-            self.pending_changed[_pending_name(outlet, change.ref)] = None
+            self._not_pending(outlet, change.ref)
 
     def _look_at(self, sku: Sku, now: int, time: str, rule_trace: Trace | None) -> None:
         """Compare each channel's value with what it was told, and tell or hold what differs."""
@@ -238,7 +240,9 @@ class Publisher:
         """Return the locations whose values may have changed since the last look."""
         record = sku.record
         if record.everywhere or record.claims:
-            return [place for place, key in self.book.all_keys(sku).items() if key.version]
+            # In order of their names: the order in memory is not the same after a start.
+            keys = self.book.all_keys(sku)
+            return sorted(place for place, key in keys.items() if key.version)
         return list(record.touched_locations)
 
     def _look_at_key(
@@ -326,12 +330,30 @@ class Publisher:
         seller = self.book.key(sku, location) if location else sku.record
         risk = risk_bucket(sold_lately(seller, now), value)
         outlet.throttle.offer(Change(ref, value, status, last, min_interval, risk, now))
-        self.pending_changed[_pending_name(outlet, ref)] = now.to_bytes(8, "big")
+        self.pending_changed[_pending_name(outlet, ref)] = now.to_bytes(8, "big", signed=True)
+
+    def _not_pending(self, outlet: Outlet, ref: Ref) -> None:
+        """Note that the key is not held back any more; most never reached the store as such."""
+        name = _pending_name(outlet, ref)
+        if name in self.pending_stored:
+            self.pending_changed[name] = None
+        else:
+            self.pending_changed.pop(name, None)
+
+    def take_pending_changes(self) -> dict[bytes, bytes | None]:
+        """Return what has changed about the keys held back, for the store."""
+        changed, self.pending_changed = self.pending_changed, {}
+        for name, considered in changed.items():
+            if considered is None:
+                self.pending_stored.discard(name)
+            else:
+                self.pending_stored.add(name)
+        return changed
 
     def _withdraw(self, outlet: Outlet, ref: Ref, last: PublishedRecord, sku: Sku) -> None:
         last.since = 0
         outlet.throttle.withdraw(ref)
-        self.pending_changed[_pending_name(outlet, ref)] = None
+        self._not_pending(outlet, ref)
         if ref[1]:
             sku.changed_keys.add(ref[1])
         self.book.change(sku)
@@ -400,6 +422,8 @@ class Publisher:
             self._look_at(sku, now, "", None)
             sku.dirty = False
         book.dirty = left
+        for outlet in self.outlets:
+            outlet.throttle.await_overdue()
         return bool(left)
 
     def _publishes_freely(self, sku: Sku) -> bool:
@@ -440,15 +464,20 @@ class Publisher:
                 pending.add((outlet.slot, (sku.name, location)))
         return len(pending)
 
-    def restore(self, reader: Reader) -> None:
-        """Find again what was held back, after a start."""
+    def restore(self, reader: Reader, last_tick: int | None) -> None:
+        """Find again what was held back when the last tick had passed, after a start."""
         by_slot = {outlet.slot: outlet for outlet in self.outlets}
         for name, considered in list(reader.scan(records.PENDING)):
+            self.pending_stored.add(name)
             outlet = by_slot.get(name[1])
             if outlet is None:
                 continue
             sku_name, _, location = name[2:].decode().partition("|")
-            self._restore_one(outlet, sku_name, location, int.from_bytes(considered, "big"))
+            tick = int.from_bytes(considered, "big", signed=True)
+            self._restore_one(outlet, sku_name, location, tick)
+        if last_tick is not None:
+            for outlet in self.outlets:
+                outlet.throttle.resume(last_tick)
 
     def _restore_one(self, outlet: Outlet, name: str, location: str, considered: int) -> None:
         sku = self.book.sku(name)

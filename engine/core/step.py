@@ -157,9 +157,7 @@ def take(
     return index
 
 
-def _sealed_identities(
-    parts: Parts, movements: Sequence[Movement | Refusal]
-) -> dict[bytes, bytes]:
+def _sealed_identities(parts: Parts, movements: Sequence[Movement | Refusal]) -> dict[bytes, bytes]:
     """Return those of the movements' identities that lie in sealed blocks, with their contents."""
     if not parts.identities.blocks:
         return {}

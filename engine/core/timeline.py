@@ -16,7 +16,7 @@ from engine.ledger import reservations
 from engine.ledger.book import Sku
 
 SWEEP_SKUS = 2_000  # SKUs looked at again per tick after the rules have changed
-FORGET_EVERY = 60_000_000  # microseconds of the clock between two looks for what to forget
+FORGET_EVERY = 3_600_000_000  # microseconds of the clock between two looks for what to forget
 
 
 def advance(parts: Parts, to: int) -> bool:
@@ -40,7 +40,7 @@ def advance(parts: Parts, to: int) -> bool:
     book.clock = to
     tick = parts.settings.publish_tick
     standing.last_tick = max(standing.last_tick, to - to % tick)
-    if to - standing.forgotten_until >= FORGET_EVERY:
+    if _horizon(parts) - standing.forgotten_until >= FORGET_EVERY:
         _forget_reservations(parts)
     parts.set_boundary()
     return True
@@ -51,7 +51,7 @@ def _begin(parts: Parts, instant: int) -> None:
     standing, settings = parts.standing, parts.settings
     parts.book.clock = standing.clock = standing.rules_from = instant
     standing.last_tick = instant - instant % settings.publish_tick
-    standing.forgotten_until = instant
+    standing.forgotten_until = _horizon(parts)
     every = settings.snapshot_every
     standing.next_snapshot = None if every is None else instant - instant % every + every
     parts.use_plan()
@@ -159,12 +159,11 @@ def _next_to_sweep(parts: Parts) -> list[Sku]:
     if standing.sweep is None:
         return []
     found: list[Sku] = []
-    examined = 0
-    for name, stored in parts.reader.scan(records.SKU, standing.sweep.cursor):
+    stored_skus = parts.reader.scan(records.SKU, standing.sweep.cursor)
+    for examined, (name, stored) in enumerate(stored_skus):
         if examined == SWEEP_SKUS:
             standing.sweep = Sweep(name, standing.sweep.since)
             return found
-        examined += 1
         sku = book.adopt(name[1:].decode(), stored)
         if sku.record.epoch != standing.epoch or sku.record.everywhere:
             found.append(sku)
@@ -175,12 +174,18 @@ def _next_to_sweep(parts: Parts) -> list[Sku]:
 # --- reservations that nobody needs to remember ------------------------------------------------
 
 
+def _horizon(parts: Parts) -> int:
+    """Return the instant before which what has ended need not be remembered."""
+    windows = parts.book.windows
+    return parts.book.clock - max(windows.for_reservations, windows.for_identities)
+
+
 def _forget_reservations(parts: Parts) -> None:
     """Drop the records of reservations that ended, or began early, too long ago."""
-    book, clock = parts.book, parts.book.clock
-    parts.standing.forgotten_until = clock
-    horizon = clock - max(book.windows.for_reservations, book.windows.for_identities)
-    for name, stored in parts.reader.scan(records.FORGET):
+    book, horizon = parts.book, _horizon(parts)
+    start = records.numbered(records.FORGET, max(0, parts.standing.forgotten_until))
+    parts.standing.forgotten_until = horizon
+    for name, stored in parts.reader.scan(records.FORGET, start):
         if int.from_bytes(name[1:9], "big") >= horizon:
             break
         for sku_name, reservation in msgspec.msgpack.decode(stored):

@@ -53,7 +53,7 @@ class Batch:
     def positions(self, consumed: int) -> dict[str, Position]:
         """Return the state of the inputs after the first `consumed` lines.
 
-        Only inputs whose state has changed since the batch before are told.
+        Inputs whose state has not changed since the batch before may be left out.
         """
         found = {stream.key: stream.standing() for stream in self._ended_before}
         reached: dict[str, tuple[Stream, Segment, int]] = {}
@@ -80,6 +80,9 @@ class Inputs:
     where it was left, anything else is read from its start. Standard input and other pipes go on
     only when their end was not reached then.
 
+    `damages` tells what could not be read so far, in the order in which it was noticed; the
+    whole lines before each were given out.
+
     Raises:
         UsageError: an input is missing, a folder, not readable, given twice, packed in a way
             that is not known, or a CSV file without a proper header.
@@ -98,7 +101,10 @@ class Inputs:
         _check_headers(given, stdin)
         self._follow = follow
         known = saved or {}
-        self._streams = [Stream(path, known.get(input_key(path)), follow, stdin) for path in given]
+        self.damages: list[Damage] = []
+        self._streams = [
+            Stream(path, known.get(input_key(path)), follow, stdin, self.damages) for path in given
+        ]
         self._open = list(self._streams)
         self._merge = Merge() if merge else None
         self._ended_since: list[Stream] = []
@@ -118,11 +124,6 @@ class Inputs:
     def ended(self) -> bool:
         """Whether every input is at its end and every line was given out."""
         return not self._open
-
-    @property
-    def damages(self) -> list[Damage]:
-        """What could not be read so far; the whole lines before it were given out."""
-        return [damage for stream in self._streams for damage in stream.damages]
 
     def read(self, limit: int, wait_seconds: float = 0.0) -> Batch | None:
         """Return at most `limit` lines, as soon as there are any.
@@ -254,7 +255,7 @@ def _check_headers(paths: Sequence[str], stdin: int) -> None:
     """Read the header of every CSV file, so that a wrong one is told before anything starts."""
     for path in paths:
         if is_csv(path) and Path(path).is_file():
-            stream = Stream(path, None, False, stdin)
+            stream = Stream(path, None, False, stdin, [])
             try:
                 stream.fill()
             finally:

@@ -61,18 +61,26 @@ class Stream:
     """The lines of one input, from where it was left.
 
     `segments` are those not yet wholly taken, and `taken` is how many lines of the first of them
-    are. `ended` is set when no more segments come; `damages` tell when the end is not the true
-    one. With `follow` a regular file has no end: what is appended is read, and when another file
-    takes its name, or it is cut, that is read from its start.
+    are. `ended` is set when no more segments come; when the end is not the true one, that is
+    added to `damages`. With `follow` a regular file has no end: what is appended is read, and
+    when another file takes its name, or it is cut, that is read from its start.
     """
 
-    def __init__(self, path: str, saved: Position | None, follow: bool, stdin: int) -> None:
+    def __init__(
+        self,
+        path: str,
+        saved: Position | None,
+        follow: bool,
+        stdin: int,
+        damages: list[Damage],
+    ) -> None:
         self.path = path
         self.key = input_key(path)
         self.segments: deque[Segment] = deque()
         self.taken = 0
         self.ended = False
-        self.damages: list[Damage] = []
+        self._damages = damages
+        self._damaged = False
         self._stdin = stdin
         self._follow = follow
         self._saved = saved or Position()
@@ -243,7 +251,8 @@ class Stream:
         left = self._cutting.unfinished_bytes if self._cutting else 0
         if left:
             message += f"; the unfinished line before that ({left} bytes) was not taken"
-        self.damages.append(Damage(self.path, self._file.done_bytes if self._file else 0, message))
+        self._damaged = True
+        self._damages.append(Damage(self.path, self._file.done_bytes if self._file else 0, message))
 
     def _close(self) -> None:
         self.ended = True
@@ -280,7 +289,7 @@ class Stream:
         return Position(offset, line, self._gate.head.digest(offset))
 
     def _is_complete(self) -> bool:
-        return self.ended and not self.damages
+        return self.ended and not self._damaged
 
     def _final(self) -> Position:
         assert self._cutting is not None

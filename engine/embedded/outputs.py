@@ -129,6 +129,7 @@ class OutputFiles:
 
         Raises:
             OutputFullError: there is no room.
+            OutputDamagedError: somebody else has changed a file since the start.
             SellableError: the file cannot be written for another reason.
         """
         for topic in list(self._pieces):
@@ -215,8 +216,13 @@ class OutputFiles:
             self._new_names = self._new_names or not path.exists()
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             file = self._files[topic] = os.open(path, flags, 0o644)
-            found = os.fstat(file).st_size
-            assert found == self._lengths.get(topic, 0), f"{path} was changed by somebody else"
+            found, ours = os.fstat(file).st_size, self._lengths.get(topic, 0)
+            if found != ours:
+                raise OutputDamagedError(
+                    f"{path} holds {found} bytes, but this engine left it with {ours}",
+                    "Somebody else writes to the file: give this engine a folder of its own with "
+                    "--out.",
+                )
         return file
 
     def _append(self, topic: str, data: bytes) -> None:

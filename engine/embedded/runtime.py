@@ -16,7 +16,7 @@ from engine.embedded.folder import open_for_writing
 from engine.embedded.inputs import Position
 from engine.embedded.outputs import OutputFiles
 from engine.embedded.snapshots import TOPIC as SNAPSHOTS
-from engine.embedded.snapshots import snapshot_lines
+from engine.embedded.snapshots import snapshot_count, snapshot_lines
 from engine.rules.loader import NO_OVERRIDES
 from engine.rules.ruleset import RuleSet
 from engine.stores.base import Store, StoreReader
@@ -118,11 +118,10 @@ class Runtime:
         self.store.commit(changes.puts, changes.deletes, changes.ranges)
 
     def _write_snapshot(self) -> None:
-        pieces, number = snapshot_lines(self.engine)
-        for piece in pieces:
+        for piece in snapshot_lines(self.engine):
             self.files.write(SNAPSHOTS, piece)
             self.files.flush()
-        self.engine.cut_written(number)
+        self.engine.cut_written(snapshot_count(self.engine))
         self._commit_once()
 
     def advance(self, to: int) -> None:

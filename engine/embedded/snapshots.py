@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from tempfile import SpooledTemporaryFile
+from typing import IO
 
 import msgspec
 
@@ -22,10 +24,10 @@ PIECE = 1 << 20  # bytes copied at a time
 class _Section:
     """The rows of one snapshot, on their way: how many, and their digest."""
 
-    def __init__(self) -> None:
+    def __init__(self, spool: IO[bytes]) -> None:
         self.rows = 0
         self.digest = hashlib.sha256()
-        self.spool = SpooledTemporaryFile(max_size=SPOOL_MEMORY)
+        self.spool = spool
 
     def add(self, line: bytes) -> None:
         self.rows += 1
@@ -38,37 +40,44 @@ class _Section:
             yield piece
 
 
-def snapshot_lines(engine: Engine) -> tuple[Iterable[bytes], int]:
-    """Return the bytes of the snapshots that are due, in pieces, and how many snapshots they are.
+def snapshot_count(engine: Engine) -> int:
+    """Return how many snapshots one cut gives: one for each channel, and the ledger's."""
+    return len(engine.rules.channels) + 1
+
+
+def snapshot_lines(engine: Engine) -> Iterator[bytes]:
+    """Yield the bytes of the snapshots that are due, in pieces.
 
     The header tells how many rows follow, so the rows are made first; large ones wait in a
     temporary file.
     """
     channels = [channel.name for channel in engine.rules.channels]
-    sections: dict[str | None, _Section] = {name: _Section() for name in [*channels, None]}
-    encode = msgspec.json.Encoder().encode
-    for channel, row in engine.cut_rows():
-        sections[channel].add(encode(row) + b"\n")
-    return _frame(engine, sections), len(sections)
+    with ExitStack() as closing:
+        sections: dict[str | None, _Section] = {
+            name: _Section(closing.enter_context(SpooledTemporaryFile(max_size=SPOOL_MEMORY)))
+            for name in [*channels, None]
+        }
+        encode = msgspec.json.Encoder().encode
+        for channel, row in engine.cut_rows():
+            sections[channel].add(encode(row) + b"\n")
+        for channel, section in sections.items():
+            yield from _framed(engine, channel, section)
 
 
-def _frame(engine: Engine, sections: dict[str | None, _Section]) -> Iterator[bytes]:
+def _framed(engine: Engine, channel: str | None, section: _Section) -> Iterator[bytes]:
+    """Yield one snapshot: its header, its rows, its trailer."""
     taken_at = format_instant(engine.standing.cut or 0)
+    name = f"{taken_at}/{LEDGER if channel is None else channel}"
     encode = msgspec.json.Encoder().encode
-    for channel, section in sections.items():
-        name = f"{taken_at}/{LEDGER if channel is None else channel}"
-        header = SnapshotHeader(
-            snapshot=name,
-            channel=channel,
-            ledger=channel is None,
-            taken_at=taken_at,
-            rows=section.rows,
-            position=engine.standing.figures.received,
-        )
-        trailer = SnapshotTrailer(
-            snapshot=name, rows=section.rows, sha256=section.digest.hexdigest()
-        )
-        yield encode(header) + b"\n"
-        yield from section.pieces()
-        section.spool.close()
-        yield encode(trailer) + b"\n"
+    header = SnapshotHeader(
+        snapshot=name,
+        channel=channel,
+        ledger=channel is None,
+        taken_at=taken_at,
+        rows=section.rows,
+        position=engine.standing.figures.received,
+    )
+    trailer = SnapshotTrailer(snapshot=name, rows=section.rows, sha256=section.digest.hexdigest())
+    yield encode(header) + b"\n"
+    yield from section.pieces()
+    yield encode(trailer) + b"\n"

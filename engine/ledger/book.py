@@ -17,7 +17,7 @@ from engine.contracts.decisions import Decision
 from engine.contracts.movements import Movement
 from engine.contracts.records import KeyRecord, ReservationRecord, SkuRecord, Trace
 
-WORKING_SKUS = 150_000  # SKUs in the younger half of the working set
+WORKING_KEYS = 200_000  # keys read or made before the older half of the working set is dropped
 
 SELLABLE, INSPECTING, DAMAGED = 0, 1, 2
 DISPOSITIONS = ("sellable", "inspecting", "damaged")
@@ -136,10 +136,11 @@ class Windows(NamedTuple):
 class Book:
     """The working set of the ledger.
 
-    `young` holds the SKUs touched lately. `clock` is the engine's clock; `epoch` and `channel_count` belong to the rules in force, and a
-    new SKU's sums are valid for them from the start. `decisions`, `warnings` and `entries` collect what the movements
-    of a step have to tell; whoever drives the book empties them. `available` answers how much a
-    strict reservation may take.
+    `young` holds the SKUs touched lately. `clock` is the engine's clock; `epoch` and
+    `channel_count` belong to the rules in force, and a new SKU's sums are valid for them from the
+    start. `decisions`, `warnings` and `entries` collect what the movements of a step have to tell;
+    whoever drives the book empties them. `available` answers how much a strict reservation may
+    take.
     """
 
     def __init__(
@@ -171,6 +172,7 @@ class Book:
         self.touched_now: list[tuple[str, KeyRecord]] = []
         self.young: dict[str, Sku] = {}
         self._old: dict[str, Sku] = {}
+        self._fetched = 0
         self._decode_sku = msgspec.msgpack.Decoder(SkuRecord).decode
         self._decode_key = msgspec.msgpack.Decoder(KeyRecord).decode
         self._decode_reservation = msgspec.msgpack.Decoder(ReservationRecord).decode
@@ -212,6 +214,7 @@ class Book:
             stored = self.reader.get(records.key_name(sku.name, location))
             key = KeyRecord() if stored is None else self._decode_key(stored)
             sku.keys[location] = key
+            self._fetched += 1
         return key
 
     def all_keys(self, sku: Sku) -> dict[str, KeyRecord]:
@@ -221,6 +224,7 @@ class Book:
             location = name[len(prefix) :].decode()
             if location not in sku.keys:
                 sku.keys[location] = self._decode_key(stored)
+                self._fetched += 1
         return sku.keys
 
     def reservation(self, sku: Sku, name: str) -> ReservationRecord | None:
@@ -327,8 +331,9 @@ class Book:
         Called after a commit: nothing that is dropped has unsaved changes; SKUs that wait for the
         next tick stay.
         """
-        if len(self.young) < WORKING_SKUS:
+        if self._fetched + len(self.young) < WORKING_KEYS:
             return
+        self._fetched = 0
         self._old = self.young
         self.young = {sku.name: sku for sku in self.dirty}
 

@@ -77,8 +77,8 @@ def shift(
     """Change a disposition, unless its newest count has seen the movement already.
 
     `counts_as` and `taken_back_as` are what the entry, and its taking back, add to the movements of
-    their documents. Returns True when the movement was absorbed. Either way it is booked; an absorbed one is
-    booked and taken back, so that a late sale is a sale in the books and not shrink.
+    their documents. Returns True when the movement was absorbed. Either way it is booked; an
+    absorbed one is booked and taken back: a late sale is a sale in the books and not shrink.
     """
     at = movement.at
     name = sku.name

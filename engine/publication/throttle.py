@@ -104,6 +104,7 @@ class Throttle:
         self._rank: dict[Ref, Rank] = {}
         self._queue: list[Rank] = []
         self._timers: list[tuple[int, Ref]] = []
+        self._fresh: list[Ref] = []
 
     def __len__(self) -> int:
         """Return how many keys are pending."""
@@ -129,6 +130,12 @@ class Throttle:
         self.pending.pop(ref, None)
         self._rank.pop(ref, None)
 
+    def resume(self, last_tick: int) -> None:
+        """Go on after a start, as if what was offered since had been here on the last tick."""
+        self._fire_timers(last_tick)
+        self.await_overdue()
+        self._fire_timers(last_tick)
+
     def take(self, now: int) -> Iterator[Change]:
         """Yield what is to be published on the tick, most at risk first.
 
@@ -144,11 +151,21 @@ class Throttle:
                 heapq.heappop(self._queue)
                 continue
             if self.bucket is not None and not self.bucket.take():
-                return
+                break
             heapq.heappop(self._queue)
             change = self.pending.pop(ref)
             del self._rank[ref]
             yield change
+        self.await_overdue()
+
+    def await_overdue(self) -> None:
+        """Set timers for the keys that stay in the queue, for when they have waited too long."""
+        for ref in self._fresh:
+            rank = self._rank.get(ref)
+            if rank is not None and rank[0] != OVERDUE:
+                overdue_at = rank[2] + self.publish.max_staleness
+                heapq.heappush(self._timers, (self._tick_from(overdue_at), ref))
+        self._fresh.clear()
 
     def published(self, record: PublishedRecord, now: int) -> None:
         """Note a publication in the key's budget."""
@@ -195,7 +212,7 @@ class Throttle:
             kind = self._class_of(change)
             risk = change.risk if kind == OTHER_FALL else 0
             rank = (kind, -risk, change.published.since, ref)
-            heapq.heappush(self._timers, (self._tick_from(overdue_at), ref))
+            self._fresh.append(ref)
         if self._rank.get(ref) != rank:
             self._rank[ref] = rank
             heapq.heappush(self._queue, rank)

@@ -38,7 +38,10 @@ ALL_FILES_OPEN = -1
 BACKGROUND_JOBS = 2  # one flush and one compaction beside the engine's own thread
 # Part of the write buffer that holds a Bloom filter of its keys: most lookups of the engine are
 # for keys that are not there, and without it each walks the buffer's skip list.
-WRITE_BUFFER_BLOOM = 0.05
+WRITE_BUFFER_BLOOM = 0.02
+# Every commit that empties a range makes the next read sort all such ranges of the write buffer
+# again (measured: 0.15 us for each): after so many the buffer goes to the disk, wherever it stands.
+RANGES_PER_BUFFER = 1_000
 INFO_LOG_BYTES = 4 * MIB
 INFO_LOGS_KEPT = 2
 READER_ATTEMPTS = 20  # the writer may replace a file between a reader's look at two of them
@@ -63,6 +66,7 @@ class RocksStore:
         except Exception as error:
             raise explain(error, path) from error
         self._get = self._database.get
+        self._ranges = 0  # emptied since the write buffer last went to the disk by our order
         self._synced = WriteOptions()
         self._synced.sync = True
         self._unsynced = WriteOptions()
@@ -100,6 +104,7 @@ class RocksStore:
         for first, end in ranges:
             if first < end:
                 batch.delete_range(first, end)
+                self._ranges += 1
         put = batch.put
         for key, value in puts.items():
             put(key, value)
@@ -107,6 +112,9 @@ class RocksStore:
             batch.delete(key)
         try:
             self._database.write(batch, self._synced if sync else self._unsynced)
+            if self._ranges >= RANGES_PER_BUFFER:
+                self._database.flush(wait=False)
+                self._ranges = 0
         except Exception as error:
             raise explain(error, self._path) from error
 

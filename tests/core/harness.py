@@ -41,6 +41,7 @@ class EngineRun:
         self.topics: dict[str, list[dict[str, Any]]] = {}
         self.raw_outcomes: list[Outcome] = []
         self.snapshots: list[dict[str, Any]] = []
+        self.taken = 0
 
     # --- driving -------------------------------------------------------------------------------
 
@@ -78,9 +79,10 @@ class EngineRun:
         self._commit()
 
     def _take(self, lines: Sequence[bytes]) -> None:
-        done = 0
+        done, first = 0, self.taken
+        self.taken += len(lines)
         while done < len(lines):
-            batch = self.engine.prepare(lines, lambda index: f"test:{index}")
+            batch = self.engine.prepare(lines, lambda index: f"test:{first + index}")
             done = self.engine.take(batch, done, self.raw_outcomes)
             self._commit()
 

@@ -88,7 +88,7 @@ def test_a_range_that_ends_before_it_begins_is_empty(
 
 def test_a_range_may_span_several_kinds_of_keys(store: Store) -> None:
     """A range from one first byte to another takes everything in between."""
-    store.commit({key: b"" for key in (b"A9", b"B1", b"C", b"D0", b"D1", b"E")})
+    store.commit(dict.fromkeys((b"A9", b"B1", b"C", b"D0", b"D1", b"E"), b""))
     store.commit({}, ranges=[(b"B", b"D1")])
     assert list(content(store)) == [b"A9", b"D1", b"E"]
 
@@ -216,9 +216,7 @@ COMMITS = st.lists(
 @given(commits=COMMITS)
 def test_a_store_is_a_sorted_map(
     kind: str,
-    commits: list[
-        tuple[dict[bytes, bytes], list[bytes], list[tuple[bytes, bytes]], bytes, bytes]
-    ],
+    commits: list[tuple[dict[bytes, bytes], list[bytes], list[tuple[bytes, bytes]], bytes, bytes]],
 ) -> None:
     """Whatever is committed, scans and lookups give what a plain dictionary would."""
     with tempfile.TemporaryDirectory() as folder:
