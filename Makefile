@@ -31,7 +31,7 @@ $(STAMP): requirements.lock pyproject.toml .ci/setup
 	@touch $@
 
 .PHONY: demo
-demo: setup ## A year of a retailer's sales through the engine, in under two minutes
+demo: setup ## A year of a retailer's sales through the engine (some minutes)
 	@$(BIN)/sellable demo $(DEMO)
 
 .PHONY: test

@@ -46,7 +46,11 @@ def run(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Where the outputs go; left out: DATA/out."),
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Where the outputs go; left out: where they went last, at first DATA/out.",
+        ),
     ] = None,
     clock: Annotated[
         Clock,

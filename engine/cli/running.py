@@ -170,7 +170,7 @@ def _tell_start(runtime: Runtime, plan: Plan) -> None:
     """Say that the engine runs, and which files of others had to make room for its outputs."""
     log = structlog.get_logger("sellable.run")
     if not plan.once:
-        log.info("the engine runs until it is stopped", data=str(plan.data), out=runtime.record.out)
+        log.info("the engine runs until it is stopped", data=str(plan.data), out=str(runtime.out))
     for path, aside in runtime.files.set_aside:
         log.warning(
             "an output file of another data folder was set aside",

@@ -84,17 +84,21 @@ class Parts:
             UsageError: the data folder has seen more channels than one byte can name.
         """
         standing = self.standing
+        new = [c.name for c in rules.channels if c.name not in standing.channels]
+        if len(standing.channels) + len(new) > MAX_CHANNELS:
+            raise UsageError(
+                f"with these rules the data folder would have seen "
+                f"{len(standing.channels) + len(new)} channels, more than the {MAX_CHANNELS} that "
+                "it can hold",
+                "Start a new data folder, or give retired channels' names back to use.",
+            )
         self.save_buckets()
         self.rules = rules
         self.settings = rules.settings
-        new = [c.name for c in rules.channels if c.name not in standing.channels]
         standing.channels.extend(new)
-        if len(standing.channels) > MAX_CHANNELS:
-            raise UsageError(
-                f"this data folder has seen {len(standing.channels)} channels, more than the "
-                f"{MAX_CHANNELS} that it can hold",
-                "Start a new data folder, or give retired channels' names back to use.",
-            )
+        if standing.last_tick is not None:
+            # The length of a tick may be another now.
+            standing.last_tick -= standing.last_tick % self.settings.publish_tick
         self.slots.clear()
         self.slots.update({name: slot for slot, name in enumerate(standing.channels)})
         self.decoder = MovementDecoder([channel.name for channel in rules.channels])

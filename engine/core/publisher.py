@@ -465,12 +465,14 @@ class Publisher:
         return len(pending)
 
     def restore(self, reader: Reader, last_tick: int | None) -> None:
-        """Find again what was held back when the last tick had passed, after a start."""
+        """Find again what was held back when the last tick had passed, in the store or not yet."""
         by_slot = {outlet.slot: outlet for outlet in self.outlets}
-        for name, considered in list(reader.scan(records.PENDING)):
-            self.pending_stored.add(name)
+        held: dict[bytes, bytes | None] = dict(reader.scan(records.PENDING))
+        self.pending_stored.update(held)
+        held.update(self.pending_changed)
+        for name, considered in held.items():
             outlet = by_slot.get(name[1])
-            if outlet is None:
+            if outlet is None or considered is None:
                 continue
             sku_name, _, location = name[2:].decode().partition("|")
             tick = int.from_bytes(considered, "big", signed=True)

@@ -159,14 +159,16 @@ def _next_to_sweep(parts: Parts) -> list[Sku]:
     if standing.sweep is None:
         return []
     found: list[Sku] = []
-    stored_skus = parts.reader.scan(records.SKU, standing.sweep.cursor)
-    for examined, (name, stored) in enumerate(stored_skus):
-        if examined == SWEEP_SKUS:
+    for name, stored in parts.reader.scan(records.SKU, standing.sweep.cursor):
+        sku = book.adopt(name[1:].decode(), stored)
+        # Dirty ones are looked at on this tick anyway. Whether new ones are in the store yet is up
+        # to where batches were cut, so they may not count.
+        if sku.dirty or (sku.record.epoch == standing.epoch and not sku.record.everywhere):
+            continue
+        if len(found) == SWEEP_SKUS:
             standing.sweep = Sweep(name, standing.sweep.since)
             return found
-        sku = book.adopt(name[1:].decode(), stored)
-        if sku.record.epoch != standing.epoch or sku.record.everywhere:
-            found.append(sku)
+        found.append(sku)
     standing.sweep = None
     return found
 

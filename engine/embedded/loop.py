@@ -104,6 +104,7 @@ def _take_batch(runtime: Runtime, inputs: Inputs) -> int:
     if batch is None or not batch.lines:
         return 0
     engine = runtime.engine
+    runtime.record.inputs_ended_at = None
     prepared = engine.prepare(batch.lines, batch.origin)
     done = 0
     while True:
@@ -119,7 +120,10 @@ def _drain(runtime: Runtime, job: Job) -> None:
     engine = runtime.engine
     clock = engine.clock
     if clock is not None:
-        limit = clock + engine.rules.settings.drain
+        ended_at = runtime.record.inputs_ended_at
+        if ended_at is None:
+            ended_at = runtime.record.inputs_ended_at = clock
+        limit = ended_at + engine.rules.settings.drain
         ticks = 0
         while (due := engine.next_publication()) is not None and due <= limit:
             if job.stop.asked:

@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.contracts.errors import SellableError
+import structlog
+
+from engine.contracts.errors import SellableError, UsageError
 from engine.core.parts import EVENT
 from engine.embedded.dead_letter_desk import dismiss, replay
 from engine.embedded.folder import answer, take_orders
 from engine.embedded.rules_watch import RulesWatch
 from engine.embedded.runtime import Runtime, wall_clock
+from engine.rules.ruleset import RuleSet
 
 LOOK_EVERY_SECONDS = 0.1
 
@@ -40,19 +43,27 @@ class OrderDesk:
             answer(self.runtime.data, name, carry_out(self.runtime, order))
         rules = self.watch.changed()
         if rules is not None:
-            self.runtime.commit()
+            self._put_in_force(rules)
+
+    def _put_in_force(self, rules: RuleSet) -> None:
+        self.runtime.commit()
+        try:
             self.runtime.engine.change_rules(rules)
-            self.runtime.commit()
+        except SellableError as error:
+            log = structlog.get_logger("sellable.rules")
+            log.error("rules cannot be used here, those in force stay", reason=error.message)
+        self.runtime.commit()
 
 
 def carry_out(runtime: Runtime, order: dict[str, Any]) -> dict[str, Any]:
     """Carry out one order; an error becomes an answer, never a stop of the engine."""
+    work = _WORK.get(str(order.get("order")))
+    if work is None:
+        return {"error": f"there is no order {order.get('order')!r}", "advice": ""}
     try:
-        return _WORK[str(order.get("order"))](runtime, order)
+        return work(runtime, order)
     except SellableError as error:
         return {"error": error.message, "advice": error.advice, "exit_code": error.exit_code}
-    except KeyError:
-        return {"error": f"there is no order {order.get('order')!r}", "advice": ""}
 
 
 def _snapshot(runtime: Runtime, order: dict[str, Any]) -> dict[str, Any]:
@@ -81,12 +92,15 @@ def _wait_for_cut(runtime: Runtime, tick: int) -> None:
 
 
 def _replay(runtime: Runtime, order: dict[str, Any]) -> dict[str, Any]:
-    changes = {str(key): str(value) for key, value in dict(order.get("set", {})).items()}
-    return replay(runtime, str(order["exception"]), changes, bool(order.get("accept_old")))
+    told = order.get("set") or {}
+    if not isinstance(told, dict):
+        raise UsageError("`set` holds no fields", "Give an object of fields and their new values.")
+    changes = {str(key): str(value) for key, value in told.items()}
+    return replay(runtime, str(order.get("exception")), changes, bool(order.get("accept_old")))
 
 
 def _dismiss(runtime: Runtime, order: dict[str, Any]) -> dict[str, Any]:
-    return dismiss(runtime, str(order["exception"]), str(order.get("reason", "")))
+    return dismiss(runtime, str(order.get("exception")), str(order.get("reason", "")))
 
 
 _WORK: dict[str, Callable[[Runtime, dict[str, Any]], dict[str, Any]]] = {

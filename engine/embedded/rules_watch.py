@@ -58,9 +58,16 @@ class RulesWatch:
         return rules
 
     def _stat(self) -> _Stamp:
+        """Return what the files look like; one that goes away meanwhile is not there."""
         found: list[tuple[str, int, int]] = []
-        for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
-            if path.suffix in SUFFIXES:
+        try:
+            paths = sorted(path for path in self.folder.iterdir() if path.suffix in SUFFIXES)
+        except OSError:
+            return ()
+        for path in paths:
+            try:
                 status = path.stat()
-                found.append((path.name, status.st_mtime_ns, status.st_size))
+            except OSError:
+                continue
+            found.append((path.name, status.st_mtime_ns, status.st_size))
         return tuple(found)

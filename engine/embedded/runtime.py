@@ -30,7 +30,9 @@ class RunRecord(msgspec.Struct, omit_defaults=True):
 
     `lengths` are per output folder, so that a data folder may change where it writes. `rules`,
     `out`, `clock_mode` and `settings` (by dotted name, those given from outside) are what the last
-    run was called with.
+    run was called with. `inputs_ended_at` is where the clock stood when the inputs ended: what is
+    pending is drained from there on, however often the run is interrupted. An output folder inside
+    the data folder is named from there, so that both may be moved together.
     """
 
     positions: dict[str, Position] = {}
@@ -39,12 +41,19 @@ class RunRecord(msgspec.Struct, omit_defaults=True):
     out: str = ""
     clock_mode: str = ""
     settings: dict[str, str] = {}
+    inputs_ended_at: int | None = None
 
 
 def read_run_record(store: StoreReader) -> RunRecord:
     """Return the runtime's record of a data folder; a new one when it never ran."""
     stored = store.get(RUN)
     return RunRecord() if stored is None else msgspec.msgpack.decode(stored, type=RunRecord)
+
+
+def _name_of(out: Path, data: Path) -> str:
+    """Return the name under which an output folder is remembered."""
+    folder, home = out.absolute(), data.absolute()
+    return str(folder.relative_to(home) if folder.is_relative_to(home) else folder)
 
 
 def wall_clock() -> int:
@@ -71,11 +80,12 @@ class Runtime:
         self.data = data
         self.store = open_for_writing(data)
         self.record = read_run_record(self.store)
-        folder = out or (Path(self.record.out) if self.record.out else data / DEFAULT_OUT)
+        folder = out or data / (self.record.out or DEFAULT_OUT)
         self.record.rules = str(rules_folder.absolute())
-        self.record.out = str(folder.absolute())
+        self.record.out = _name_of(folder, data)
         self.record.clock_mode = clock_mode
         self.record.settings = dict(overrides)
+        self.out = folder
         self.engine = Engine(self.store, rules, clock_mode)
         self.files = self._open_outputs(folder)
         self._encode_lines = msgspec.json.Encoder().encode_lines
@@ -84,7 +94,7 @@ class Runtime:
 
     def _open_outputs(self, folder: Path) -> OutputFiles:
         """Open the output folder; that it is ours is committed before anything is written."""
-        name = str(folder.absolute())
+        name = self.record.out
         known = name in self.record.lengths
         lengths = self.record.lengths.setdefault(name, {})
         files = OutputFiles(folder, lengths if known else None)
@@ -138,6 +148,7 @@ class Runtime:
 
     def replay(self, letter: DeadLetter, line: bytes, accept_old: bool, now: str) -> Outcome:
         """Take an exception's mended movement and commit what came of it."""
+        self.record.inputs_ended_at = None
         while True:
             outcome = self.engine.replay(letter, line, accept_old, now)
             self.commit()

@@ -322,7 +322,8 @@ class Book:
         """Read from the store which reservations will expire."""
         for name, _ in self.reader.scan(records.EXPIRY):
             sku, _, reservation = name[9:].decode().partition("|")
-            self.expiries.append((int.from_bytes(name[1:9], "big", signed=False), sku, reservation))
+            expires = int.from_bytes(name[1:9], "big") + records.NEVER
+            self.expiries.append((expires, sku, reservation))
         heapq.heapify(self.expiries)
 
     def forget_resting(self) -> None:
@@ -375,8 +376,6 @@ def write_trail(sku: Sku) -> None:
 
 
 def expiry_name(expires: int, sku: str, reservation: str) -> bytes:
-    """Name of the record that a reservation expires: sorted by instant, SKU, reservation.
-
-    Instants before 1970 count as 1970, since the name holds an unsigned number.
-    """
-    return records.EXPIRY + max(0, expires).to_bytes(8, "big") + f"{sku}|{reservation}".encode()
+    """Name of the record that a reservation expires: sorted by instant, SKU, reservation."""
+    instant = (expires - records.NEVER).to_bytes(8, "big")
+    return records.EXPIRY + instant + f"{sku}|{reservation}".encode()

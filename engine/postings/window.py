@@ -19,6 +19,7 @@ from engine.contracts.postings import Posting, PostingLine
 from engine.ledger.book import DISPOSITIONS, Entry
 
 MAX_LINES = 500  # lines a document
+SECOND = 1_000_000  # microseconds
 QUARTER_HOUR = 900_000_000  # microseconds; every time zone's offset today is a multiple of it
 DAY = 86_400_000_000  # microseconds
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
@@ -115,9 +116,17 @@ class Window:
         key = (zone.key, quarter)
         found = self._dates.get(key)
         if found is None:
-            local = datetime.fromtimestamp(quarter * QUARTER_HOUR / 1_000_000, UTC).astimezone(zone)
-            found = self._dates[key] = local.date().toordinal()
+            found = self._dates[key] = _date_in(zone, quarter * QUARTER_HOUR)
         return found
+
+
+def _date_in(zone: ZoneInfo, at: int) -> int:
+    """Return the ordinal of the local date; of the UTC one where the calendar ends."""
+    try:
+        local = datetime.fromtimestamp(at // 1_000_000, UTC).astimezone(zone)
+    except OverflowError:
+        return at // DAY + EPOCH_ORDINAL
+    return local.date().toordinal()
 
 
 def _document(
@@ -129,7 +138,7 @@ def _document(
     part: list[tuple[tuple[int, str, str, str, str], list[int]]],
 ) -> Posting:
     business_date = date.fromordinal(day).isoformat()
-    compact = datetime.fromtimestamp(start // 1_000_000, UTC).strftime("%Y%m%dT%H%M%SZ")
+    compact = format_instant(start - start % SECOND).replace("-", "").replace(":", "")
     return Posting(
         document=f"{compact}-{kind}-{business_date}-{sequence}",
         sequence=sequence,

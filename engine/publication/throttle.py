@@ -104,6 +104,7 @@ class Throttle:
         self._rank: dict[Ref, Rank] = {}
         self._queue: list[Rank] = []
         self._timers: list[tuple[int, Ref]] = []
+        self._overdue: list[tuple[int, Ref]] = []
         self._fresh: list[Ref] = []
 
     def __len__(self) -> int:
@@ -164,7 +165,7 @@ class Throttle:
             rank = self._rank.get(ref)
             if rank is not None and rank[0] != OVERDUE:
                 overdue_at = rank[2] + self.publish.max_staleness
-                heapq.heappush(self._timers, (self._tick_from(overdue_at), ref))
+                heapq.heappush(self._overdue, (self._tick_from(overdue_at), ref))
         self._fresh.clear()
 
     def published(self, record: PublishedRecord, now: int) -> None:
@@ -184,15 +185,18 @@ class Throttle:
         if self._queue:
             at = now if self.bucket is None else self.bucket.ready_at(now)
             due.append(max(self._tick_from(at), self._tick_from(now + 1)))
-        while self._timers and not self._timer_counts(self._timers[0][1]):
+        while self._timers and not self._timer_counts(*self._timers[0]):
             heapq.heappop(self._timers)
         if self._timers:
             due.append(self._timers[0][0])
         return min(due, default=None)
 
-    def _timer_counts(self, ref: Ref) -> bool:
-        rank = self._rank.get(ref)
-        return ref in self.pending and (rank is None or rank[0] != OVERDUE)
+    def _timer_counts(self, tick: int, ref: Ref) -> bool:
+        """Return whether the key still waits for that tick to be allowed."""
+        change = self.pending.get(ref)
+        if change is None or ref in self._rank:
+            return False
+        return self._tick_from(self._allowed_from(change)) == tick
 
     def _fire_timers(self, now: int) -> None:
         while self._timers and self._timers[0][0] <= now:
@@ -200,6 +204,10 @@ class Throttle:
             change = self.pending.get(ref)
             if change is not None and self._allowed_from(change) <= now:
                 self._enqueue(change, now)
+        while self._overdue and self._overdue[0][0] <= now:
+            _, ref = heapq.heappop(self._overdue)
+            if ref in self._rank:
+                self._enqueue(self.pending[ref], now)
 
     def _enqueue(self, change: Change, now: int) -> None:
         ref = change.ref

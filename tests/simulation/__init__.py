@@ -1,0 +1,1 @@
+"""Runs of the embedded engine that crash at every point where something is written."""
