@@ -15,7 +15,7 @@ from benchmarks.rules import write_rules
 KEYS = (10_000, 100_000, 1_000_000)
 LOCATIONS = (1, 10, 100, 500)
 RULES = (10, 100, 1_000, 10_000)
-SKUS_OF_LOCATIONS = 2_000
+KEYS_OF_LOCATIONS = 100_000
 LOCATIONS_OF_KEYS = 10
 
 Tell = Callable[[str], None]
@@ -40,13 +40,17 @@ def series_of_keys(movements: int, tell: Tell) -> list[Row]:
 
 
 def series_of_locations(movements: int, tell: Tell) -> list[Row]:
-    """The same SKUs at more locations, all in channels of granularity sku."""
+    """The same number of keys at more locations, all in channels of granularity sku.
+
+    The keys stay the same in number, so that what is measured is the locations of a SKU; what more
+    keys cost is the other series.
+    """
     return [
         _run(
             f"{locations} locations",
             Workload(
                 movements=movements,
-                skus=SKUS_OF_LOCATIONS,
+                skus=KEYS_OF_LOCATIONS // locations,
                 locations=locations,
                 opened_before=True,
             ),

@@ -112,7 +112,8 @@ def take(
             if outcomes is not None:
                 outcomes.append(Outcome(DUPLICATE))
             continue
-        if at > clock and by_event and not skewed:
+        # At the clock's own instant something may be due still, when a commit had to come before.
+        if at >= clock and by_event and not skewed:
             if at >= parts.boundary and not advance(parts, at):
                 break
             book.clock = clock = at

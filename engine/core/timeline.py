@@ -28,7 +28,7 @@ def advance(parts: Parts, to: int) -> bool:
     if standing.last_tick is None:
         _begin(parts, to)
         return True
-    if to <= book.clock:
+    if to < book.clock:
         return True
     book_entries(parts)
     while True:

@@ -49,6 +49,7 @@ class OrderDesk:
         self.runtime.commit()
         try:
             self.runtime.engine.change_rules(rules)
+            self.runtime.begin_topics()
         except SellableError as error:
             log = structlog.get_logger("sellable.rules")
             log.error("rules cannot be used here, those in force stay", reason=error.message)

@@ -11,7 +11,7 @@ import errno
 import fcntl
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -121,6 +121,20 @@ class OutputFiles:
         """Collect bytes for a topic's file; they are there after the next `flush`."""
         if data:
             self._pieces.setdefault(topic, []).append(data)
+
+    def begin(self, topics: Iterable[str]) -> None:
+        """Make the files of topics that have none yet, so that readers may wait at their ends.
+
+        Raises:
+            OutputFullError: there is no room.
+            SellableError: the file cannot be made for another reason.
+        """
+        for topic in topics:
+            try:
+                self._file(topic)
+            except OSError as error:
+                raise self._explain(error, topic) from error
+            self._lengths.setdefault(topic, 0)
 
     def flush(self, sync: bool = False) -> None:
         """Append what was collected; with `sync` return only when it has reached the disk.

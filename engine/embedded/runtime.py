@@ -23,6 +23,7 @@ from engine.stores.base import Store, StoreReader
 
 RUN = b"N"  # the runtime's own record in the store
 DEFAULT_OUT = "out"  # folder inside the data folder
+TOPICS = ("reservations.decisions", "erp.postings", SNAPSHOTS, "exceptions")
 
 
 class RunRecord(msgspec.Struct, omit_defaults=True):
@@ -88,6 +89,7 @@ class Runtime:
         self.out = folder
         self.engine = Engine(self.store, rules, clock_mode)
         self.files = self._open_outputs(folder)
+        self.begin_topics()
         self._encode_lines = msgspec.json.Encoder().encode_lines
         if self.engine.standing.cut is not None:
             self._write_snapshot()
@@ -100,6 +102,12 @@ class Runtime:
         files = OutputFiles(folder, lengths if known else None)
         self.store.commit({RUN: msgspec.msgpack.encode(self.record)}, (), ())
         return files
+
+    def begin_topics(self) -> None:
+        """Make the files of all topics under the rules in force, empty ones too."""
+        self.files.begin(
+            [*(f"availability.{channel.name}" for channel in self.engine.rules.channels), *TOPICS]
+        )
 
     # --- commits -------------------------------------------------------------------------------
 

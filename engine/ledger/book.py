@@ -17,7 +17,7 @@ from engine.contracts.decisions import Decision
 from engine.contracts.movements import Movement
 from engine.contracts.records import KeyRecord, ReservationRecord, SkuRecord, Trace
 
-WORKING_KEYS = 200_000  # keys read or made before the older half of the working set is dropped
+WORKING_KEYS = 400_000  # keys read or made before the older half of the working set is dropped
 
 SELLABLE, INSPECTING, DAMAGED = 0, 1, 2
 DISPOSITIONS = ("sellable", "inspecting", "damaged")
