@@ -192,6 +192,9 @@ class Publisher:
             if interval is not None:
                 self._hold(outlet, sku, "", last, value, status, interval, now)
                 continue
+            if last.since:
+                # A rule's interval, now ended, held it back.
+                self._withdraw(outlet, (name, ""), last, sku)
             if cause is None:
                 identity = (rule_trace or last_trace(sku))[:3]
                 cause = Cause(*identity)
@@ -276,6 +279,8 @@ class Publisher:
         if not outlet.free or terms.min_interval:
             self._hold(outlet, sku, location, last, value, status, terms.min_interval, now)
             return
+        if last.since:
+            self._withdraw(outlet, (sku.name, location), last, sku)
         trace = last.blamed or key.trace or _NOBODY
         last.cause = trace[:3]
         self._publish(outlet, sku, location, last, value, status, now)
