@@ -148,11 +148,10 @@ def outcomes_add_up(machine: Machine) -> Iterator[str]:
             yield f"counts: {count} of {topic}, {len(told(machine, topic))} in the file"
 
 
-AT_REST = (
+AT_THE_END = (
     conservation,
     postings_without_gaps,
     reserved_is_the_sum_of_open_reservations,
-    what_rests_is_published,
     versions_increase,
     snapshots_are_whole,
     outcomes_add_up,
@@ -200,5 +199,3 @@ def stock(store: MemoryStore) -> Mapping[tuple[str, str], tuple[int, ...]]:
         state = (key.sellable, key.inspecting, key.damaged, key.reserved, key.incoming, key.version)
         found[place] = state
     return found
-
-

@@ -16,7 +16,7 @@ from tests.simulation.runs import Machine, Pace
 from tests.simulation.streams import calm, rules_for, wild
 
 LINES = 120
-CALM_EVERY = 3  # one seed in so many has a calm stream
+CALM_EVERY = 3  # one seed in so many has a calm stream, and one ends with something pending
 
 
 class Simulation:
@@ -26,7 +26,8 @@ class Simulation:
         self.seed = seed
         self.folder = folder
         self.is_calm = seed % CALM_EVERY == 0
-        rules: dict[str, Any] = rules_for(seed)
+        self.rests = seed % CALM_EVERY != 1
+        rules: dict[str, Any] = rules_for(seed, self.rests, self.is_calm)
         write_rules_folder(rules, folder / "rules")
         stream = (calm if self.is_calm else wild)(seed, lines, rules)
         (folder / "first.ndjson").write_bytes(b"".join(line + b"\n" for line in stream[:50]))
@@ -89,8 +90,10 @@ class Simulation:
 
     def at_rest(self, machine: Machine) -> Iterator[str]:
         """Every invariant of a run that has ended."""
-        for check in invariants.AT_REST:
+        for check in invariants.AT_THE_END:
             yield from check(machine)
+        if self.rests:
+            yield from invariants.what_rests_is_published(machine)
         if self.is_calm:
             for check in invariants.WHEN_CALM:
                 yield from check(machine)

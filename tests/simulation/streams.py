@@ -11,13 +11,17 @@ from tests.oracle import generate, random_rules
 from tests.oracle.generate import DEFAULT_LOCATIONS, DEFAULT_SKUS, START
 from tests.oracle.instants import MINUTE, SECOND, format_instant
 
+LONGER_THAN_THE_DRAIN = "90d"
 LONG_DRAIN = "60d"  # longer than any promise of random rules makes a key wait
 
 
-def rules_for(seed: int) -> dict[str, Any]:
-    """Random rules under which everything comes to rest."""
+def rules_for(seed: int, rests: bool, is_calm: bool) -> dict[str, Any]:
+    """Random rules: under which all comes to rest at the end, and all is remembered so long."""
     rules = random_rules(seed)
-    rules["settings"] = {**rules["settings"], "drain": LONG_DRAIN}
+    if rests:
+        rules["settings"] = {**rules["settings"], "drain": LONG_DRAIN}
+    if is_calm:
+        rules["settings"]["dedupe_window"] = LONGER_THAN_THE_DRAIN
     return rules
 
 
@@ -29,8 +33,8 @@ def wild(seed: int, size: int, rules: Mapping[str, Any]) -> list[bytes]:
 def calm(seed: int, size: int, rules: Mapping[str, Any]) -> list[bytes]:
     """Receipts, strict reservations and their steps, in order of time and where they were made.
 
-    No goods leave but those that were reserved, nothing is forced, counted or sent again. A
-    reservation without a location is never fulfilled: it expires or is released.
+    No goods leave, nothing is forced, counted or sent again. A reservation without a location has
+    no channel either: claims on channels whose locations overlap may add up to more than is there.
     """
     return _Calm(random.Random(seed), list(rules["channels"])).lines(size)
 
@@ -68,8 +72,8 @@ class _Calm:
         told: dict[str, Any] = {"reservation": f"r-{self.number}", "quantity": chance.randint(1, 6)}
         if chance.random() < 0.6:
             told["location"] = chance.choice(DEFAULT_LOCATIONS)
-        if chance.random() < 0.5:
-            told["channel"] = chance.choice(self.channels)
+            if chance.random() < 0.5:
+                told["channel"] = chance.choice(self.channels)
         if chance.random() < 0.4:
             told["allow_partial"] = True
         if chance.random() < 0.5:
