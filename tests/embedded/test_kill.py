@@ -24,7 +24,7 @@ SKUS: Final = tuple(f"SKU-{number:03d}" for number in range(150))
 LOCATIONS: Final = ("store-1", "store-2", "store-3", "wh-east", "wh-west")
 NOT_OF_THE_STREAM: Final = ("seconds", "movements_per_second")
 RULES: Final[dict[str, Any]] = {
-    "settings": {"snapshot": {"every": "10m"}},
+    "settings": {"snapshot": {"every": "10m"}, "drain": "30m"},
     "channels": {
         "free": {},
         "slow": {"publish": {"max_rate": "2/s", "min_interval": "5s", "low_stock": 3}},
@@ -79,7 +79,9 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     """Twenty thousand movements in two hours, run without an interruption."""
     folder = tmp_path_factory.mktemp("case")
     write_rules_folder(RULES, folder / "rules")
-    lines = generate(5, LINES, SKUS, LOCATIONS, list(RULES["channels"]), Shape(span=2 * HOUR))
+    lines = generate(
+        5, LINES, SKUS, LOCATIONS, list(RULES["channels"]), Shape(span=2 * HOUR, jump=0.0)
+    )
     (folder / "movements.ndjson").write_bytes(b"".join(line + b"\n" for line in lines))
     process = start(folder, "whole", "movements.ndjson")
     out, _ = process.communicate(timeout=PATIENCE_SECONDS)
