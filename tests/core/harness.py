@@ -78,6 +78,28 @@ class EngineRun:
         self.engine.close_window()
         self._commit()
 
+    def change_rules(self, rules: Mapping[str, Any]) -> None:
+        """Put other rules in force, as a running engine does when the files have changed."""
+        self._commit()
+        write_rules_folder(rules, self.folder)
+        self.rules = load_rules(self.folder)
+        self.engine.change_rules(self.rules)
+        self._commit()
+
+    def restart(self) -> None:
+        """Start another engine on the store."""
+        self._commit()
+        self.engine = Engine(self.store, self.rules, self.clock)
+
+    def replay(self, exception: str, line: bytes, accept_old: bool = False) -> Outcome:
+        """Replay a mended movement, with the commits that it asks for."""
+        letter = self.view().exception(exception)
+        while True:
+            outcome = self.engine.replay(letter, line, accept_old, "2026-11-21T00:00:00Z")
+            self._commit()
+            if outcome is not None:
+                return outcome
+
     def _take(self, lines: Sequence[bytes]) -> None:
         done, first = 0, self.taken
         self.taken += len(lines)

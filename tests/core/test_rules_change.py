@@ -1,0 +1,268 @@
+"""Rules that change while the engine runs, and rules that begin and end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.contracts.errors import UsageError
+from engine.contracts.instants import parse_duration, parse_instant
+from engine.core import parts, timeline
+from tests.core.harness import EngineRun, rules_folder
+from tests.oracle.scenarios import movement_line
+
+Rules = dict[str, Any]
+
+
+def running(rules: Rules, folder: Path, *story: str) -> EngineRun:
+    """An engine that has taken some movements."""
+    run = EngineRun(rules_folder(rules, folder))
+    tell(run, *story)
+    return run
+
+
+def tell(run: EngineRun, *story: str) -> None:
+    """Feed movements told in short."""
+    for text in story:
+        run.feed_all([movement_line(text, run.taken)])
+
+
+def values(run: EngineRun, channel: str) -> list[tuple[str, int, str]]:
+    """SKU, quantity and time of every publication of a channel."""
+    return [
+        (told["sku"], told["available"], told["computed_at"][11:19])
+        for told in run.topics.get(f"availability.{channel}", [])
+    ]
+
+
+def test_a_new_buffer_takes_effect_on_every_key_on_the_next_tick(tmp_path: Path) -> None:
+    """Also on a key that no movement has touched since, and with the rules as the cause."""
+    run = running(
+        {"channels": {"web": {}}},
+        tmp_path,
+        "12:00:00 receipt A@L 10",
+        "12:00:00 receipt B@L 20",
+        "12:00:05 sale B@L 1",
+    )
+    run.change_rules({"channels": {"web": {}}, "rules": [{"name": "b", "buffer": {"units": 2}}]})
+    tell(run, "12:00:07 expect C@L 1")
+    assert sorted(values(run, "web")[-2:]) == [("A", 8, "12:00:06"), ("B", 17, "12:00:06")]
+    causes = {told["sku"]: told["cause"]["source"] for told in run.topics["availability.web"]}
+    assert causes["A"] == "rules"
+
+
+def test_a_channel_that_is_added_is_told_every_key(tmp_path: Path) -> None:
+    """One of each granularity, beside one that stays as it was."""
+    run = running(
+        {"channels": {"web": {}}}, tmp_path, "12:00:00 receipt A@L 10", "12:00:02 receipt B@M 3"
+    )
+    run.finish()
+    run.change_rules({"channels": {"new": {}, "web": {}, "shop": {"granularity": "location"}}})
+    run.finish()
+    assert [told[:2] for told in values(run, "web")] == [("A", 10), ("B", 3)]
+    assert sorted(told[:2] for told in values(run, "new")) == [("A", 10), ("B", 3)]
+    assert sorted(told[:2] for told in values(run, "shop")) == [("A", 10), ("B", 3)]
+
+
+def test_a_channel_that_is_taken_away_and_comes_back_goes_on_with_its_versions(
+    tmp_path: Path,
+) -> None:
+    """While it is away it is told nothing; then only what has changed."""
+    throttled = {"publish": {"min_interval": "30s"}}
+    both: Rules = {"channels": {"web": {}, "shop": throttled}}
+    run = running(both, tmp_path, "12:00:00 receipt A@L 10", "12:00:05 sale A@L 1")
+    run.feed_all([movement_line("12:00:07 expect B@L 1", 90)])
+    run.change_rules({"channels": {"web": {}}})
+    tell(run, "12:01:00 sale A@L 2")
+    run.finish()
+    assert [told[1] for told in values(run, "shop")] == [10]
+    run.restart()
+    run.change_rules(both)
+    run.finish()
+    shop = run.topics["availability.shop"]
+    assert [(told["available"], told["version"]) for told in shop if told["sku"] == "A"] == [
+        (10, 1),
+        (7, 2),
+    ]
+
+
+def test_channels_in_another_order_change_no_number(tmp_path: Path) -> None:
+    """Claims, published values and rates belong to a channel by its name."""
+    first = {"locations": {"ids": ["L"]}, "publish": {"max_rate": "1/s"}}
+    run = running(
+        {"channels": {"a": first, "b": {}}},
+        tmp_path,
+        "12:00:00 receipt A@L 10",
+        "12:00:00 receipt A@M 5",
+        "12:00:01 reserve A 4 reservation=r channel=a",
+    )
+    run.finish()
+    run.change_rules({"channels": {"b": {}, "a": first}})
+    run.finish()
+    assert [told[1] for told in values(run, "a")] == [10, 6]
+    assert [told[1] for told in values(run, "b")] == [15, 11]
+    assert run.computed("a", "A") == 6
+
+
+def test_a_claim_of_a_channel_that_is_gone_is_a_claim_on_every_location(tmp_path: Path) -> None:
+    """It stays open, and may be released."""
+    run = running(
+        {"channels": {"a": {"locations": {"ids": ["L"]}}, "b": {"locations": {"ids": ["M"]}}}},
+        tmp_path,
+        "12:00:00 receipt A@L 10",
+        "12:00:00 receipt A@M 5",
+        "12:00:01 reserve A 4 reservation=r channel=a",
+    )
+    run.finish()
+    assert run.computed("b", "A") == 5
+    run.change_rules({"channels": {"b": {"locations": {"ids": ["M"]}}}})
+    run.finish()
+    assert [told[1] for told in values(run, "b")] == [5, 1]
+    tell(run, "12:30:00 release A reservation=r")
+    run.finish()
+    assert [told[1] for told in values(run, "b")] == [5, 1, 5]
+
+
+def test_a_retired_channel_publishes_nothing_but_zeros(tmp_path: Path) -> None:
+    """Both for keys by SKU and by location."""
+    run = running(
+        {"channels": {"web": {}, "shop": {"granularity": "location"}}},
+        tmp_path,
+        "12:00:00 receipt A@L 10",
+    )
+    run.finish()
+    retired = {"web": {"retired": True}, "shop": {"granularity": "location", "retired": True}}
+    run.change_rules({"channels": retired})
+    run.finish()
+    assert [told[1] for told in values(run, "web")] == [10, 0]
+    assert [told[1] for told in values(run, "shop")] == [10, 0]
+
+
+@pytest.mark.parametrize(("before", "after"), [("1s", "7s"), ("7s", "1s"), ("500ms", "2s")])
+def test_ticks_of_another_length_are_whole_multiples_of_it_at_once(
+    before: str, after: str, tmp_path: Path
+) -> None:
+    """No tick is left out, none is taken twice."""
+    run = running(
+        {"channels": {"web": {}}, "settings": {"publish_tick": before}},
+        tmp_path,
+        "12:00:10 receipt A@L 10",
+        "12:00:12.3 sale A@L 1",
+    )
+    changed_at = run.engine.clock or 0
+    run.change_rules({"channels": {"web": {}}, "settings": {"publish_tick": after}})
+    told = len(values(run, "web"))
+    run.feed_all([movement_line("12:00:40 sale A@L 1", 50)])
+    run.finish()
+    times = [parse_instant(record["computed_at"]) for record in run.topics["availability.web"]]
+    assert times == sorted(set(times))
+    tick = parse_duration(after)
+    first_after = changed_at - changed_at % tick + tick
+    assert all(time % tick == 0 for time in times[told:])
+    assert times[told] == first_after
+    assert values(run, "web")[-1][1] == 8
+
+
+def test_many_keys_are_looked_at_again_some_each_tick_while_others_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With two keys a tick, seven keys take four ticks; those that move come with their tick."""
+    monkeypatch.setattr(timeline, "SWEEP_SKUS", 2)
+    story = [f"12:00:00 receipt S{number}@L 10" for number in range(7)]
+    rule = {"name": "b", "buffer": {"units": 1}, "from": "2026-11-20T12:00:10Z"}
+    run = running({"channels": {"web": {}}, "rules": [rule]}, tmp_path, *story)
+    tell(run, "12:00:10.5 sale S6@L 1")
+    run.finish()
+    assert sorted(values(run, "web")[7:]) == sorted(
+        [
+            *[(f"S{number}", 9, "12:00:10") for number in (0, 1)],
+            *[(f"S{number}", 9, "12:00:11") for number in (2, 3)],
+            ("S6", 8, "12:00:11"),
+            *[(f"S{number}", 9, "12:00:12") for number in (4, 5)],
+        ]
+    )
+
+
+def test_an_edge_on_the_tick_of_a_movement_comes_before_the_tick_and_both_before_the_movement(
+    tmp_path: Path,
+) -> None:
+    """At one instant: the rule begins, the tick publishes under it, and then the goods are sold."""
+    rule = {"name": "b", "buffer": {"units": 1}, "from": "2026-11-20T12:00:10Z"}
+    run = running(
+        {"channels": {"web": {}}, "rules": [rule]},
+        tmp_path,
+        "12:00:00 receipt A@L 10",
+        "12:00:10 sale A@L 3",
+    )
+    run.finish()
+    assert values(run, "web") == [
+        ("A", 10, "12:00:01"),
+        ("A", 9, "12:00:10"),
+        ("A", 6, "12:00:11"),
+    ]
+
+
+def test_an_edge_on_the_tick_of_the_last_publication_does_not_hold_up_the_end(
+    tmp_path: Path,
+) -> None:
+    """The key is due at the very instant at which a rule begins."""
+    rule = {"name": "b", "buffer": {"units": 1}, "from": "2026-11-20T12:00:31Z"}
+    web = {"publish": {"min_interval": "30s"}}
+    run = running(
+        {"channels": {"web": web}, "rules": [rule]},
+        tmp_path,
+        "12:00:00 receipt A@L 10",
+        "12:00:05 sale A@L 3",
+    )
+    run.finish()
+    assert values(run, "web") == [("A", 10, "12:00:01"), ("A", 6, "12:00:31")]
+
+
+@pytest.mark.parametrize("granularity", ["sku", "location"])
+def test_a_key_that_a_rule_held_back_is_told_once_when_the_rule_ends(
+    granularity: str, tmp_path: Path
+) -> None:
+    """The channel has no interval of its own: with the rule's end the key is free."""
+    rule = {"name": "hourly", "min_interval": "1h", "until": "2026-11-20T12:00:20Z"}
+    run = running(
+        {"channels": {"web": {"granularity": granularity}}, "rules": [rule]},
+        tmp_path,
+        "12:00:00 receipt A@L 10",
+        "12:00:05 sale A@L 3",
+        "12:00:30 expect B@L 3",
+    )
+    run.finish()
+    assert [told for told in values(run, "web") if told[0] == "A"] == [
+        ("A", 10, "12:00:01"),
+        ("A", 7, "12:00:20"),
+    ]
+    assert run.engine.pending() == 0
+
+
+def test_rules_with_more_channels_than_the_folder_can_name_are_refused_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rules in force stay in force."""
+    monkeypatch.setattr(parts, "MAX_CHANNELS", 2)
+    run = running({"channels": {"a": {}, "b": {}}}, tmp_path, "12:00:00 receipt A@L 10")
+    with pytest.raises(UsageError, match="3 channels"):
+        run.change_rules({"channels": {"a": {}, "c": {}}})
+    assert [channel.name for channel in run.engine.rules.channels] == ["a", "b"]
+    tell(run, "12:00:05 sale A@L 3")
+    run.finish()
+    assert [told[1] for told in values(run, "b")] == [10, 7]
+
+
+def test_rules_may_change_before_the_clock_runs(tmp_path: Path) -> None:
+    """Then they hold from the first movement on."""
+    run = EngineRun(rules_folder({"channels": {"web": {}}}, tmp_path))
+    assert run.engine.clock is None
+    assert run.engine.next_due() is None
+    assert run.engine.next_publication() is None
+    run.change_rules({"channels": {"web": {}}, "rules": [{"name": "b", "buffer": {"units": 2}}]})
+    run.finish()
+    tell(run, "12:00:00 receipt A@L 10")
+    run.finish()
+    assert [told[1] for told in values(run, "web")] == [8]
