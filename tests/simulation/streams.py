@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.oracle import generate, random_rules
+from tests.oracle import Shape, generate, random_rules
 from tests.oracle.generate import DEFAULT_LOCATIONS, DEFAULT_SKUS, START
 from tests.oracle.instants import MINUTE, SECOND, format_instant
 
@@ -27,7 +27,7 @@ def rules_for(seed: int, rests: bool, is_calm: bool) -> dict[str, Any]:
 
 def wild(seed: int, size: int, rules: Mapping[str, Any]) -> list[bytes]:
     """Whatever may come in."""
-    return generate(seed, size, channels=list(rules["channels"]))
+    return generate(seed, size, channels=list(rules["channels"]), shape=Shape(jump=0.0))
 
 
 def calm(seed: int, size: int, rules: Mapping[str, Any]) -> list[bytes]:
