@@ -104,6 +104,7 @@ class Parts:
         self.decoder = MovementDecoder([channel.name for channel in rules.channels])
         self.book.windows = _windows(rules)
         self.identities.window = self.settings.dedupe_window
+        self.window.forget_zones()
         if not self.window.lines:
             self.window.length = self.settings.erp_window
         order = [channel.name for channel in rules.channels]

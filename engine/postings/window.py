@@ -89,15 +89,20 @@ class Window:
         """Return what was booked since the last call, for the store."""
         if not self.unsaved:
             return None
-        packed = msgspec.msgpack.encode([self.start, self.unsaved])
+        packed = msgspec.msgpack.encode([self.start, self.length, self.unsaved])
         self.unsaved = []
         return packed
 
     def restore(self, saved: Iterable[bytes]) -> None:
-        """Take up what `take_changes` gave before."""
+        """Take up what `take_changes` gave before; the open window keeps the length it had."""
         for packed in saved:
-            self.start, entries = msgspec.msgpack.decode(packed, type=tuple[int, list[Entry]])
+            saved_as = tuple[int, int, list[Entry]]
+            self.start, self.length, entries = msgspec.msgpack.decode(packed, type=saved_as)
             self._add(entries)
+
+    def forget_zones(self) -> None:
+        """Ask for the locations' time zones again: the catalogue may be another."""
+        self._zones.clear()
 
     def _business_date(self, location: str, at: int) -> int:
         name = self._zones.get(location, location)
