@@ -7,16 +7,27 @@ input or output. Whoever runs it commits what `collect` returns, in order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
-from engine.contracts.exceptions import Refusal
+from engine.contracts.decisions import Decision
+from engine.contracts.exceptions import ExceptionRecord, Refusal
+from engine.contracts.movements import Movement
+from engine.contracts.records import ReservationRecord
 from engine.core import commit, cut, step, timeline
 from engine.core.changes import Changes
 from engine.core.dead_letters import REPLAYED, DeadLetter
 from engine.core.figures import Standing
 from engine.core.parts import Parts
-from engine.core.step import Outcome, Prepared
+from engine.core.step import Foreseen, Outcome, Prepared
 from engine.ledger.book import Reader
 from engine.rules.ruleset import RuleSet
+
+
+class Told(NamedTuple):
+    """Records that wait for the commit, in order; both lists grow with every movement."""
+
+    decisions: Sequence[Decision]
+    exceptions: Sequence[ExceptionRecord]
 
 
 class Engine:
@@ -51,6 +62,24 @@ class Engine:
     def take(self, batch: Prepared, start: int, outcomes: list[Outcome] | None = None) -> int:
         """Take a batch's movements from `start` on; returns the index of the first not taken."""
         return step.take(self.parts, batch, start, outcomes)
+
+    def foresee(self, movement: Movement | Refusal) -> Foreseen:
+        """Tell what a reserve would come to if it were taken now; nothing is changed."""
+        return step.foresee(self.parts, movement)
+
+    def reservation(self, sku: str, name: str) -> ReservationRecord | None:
+        """Return a reservation as it stands now, None when it is not remembered."""
+        book = self.parts.book
+        item = book.sku(sku)
+        found = book.reservation(item, name)
+        if found is None and name not in item.changed_reservations:
+            # Whoever asks for names that are not there must not fill the memory with them.
+            item.reservations.pop(name, None)
+        return found
+
+    def told(self) -> Told:
+        """Return what was told since the last commit: decisions, exceptions."""
+        return Told(self.parts.book.decisions, self.parts.letters.fresh)
 
     def advance(self, to: int) -> bool:
         """Let the clock reach `to`; False when it stopped early for a commit."""

@@ -52,6 +52,17 @@ class Outcome(NamedTuple):
     refusal: Refusal | None = None
 
 
+class Foreseen(NamedTuple):
+    """What a reserve would come to: the outcome of its decision, `duplicate` or `refused`.
+
+    `quantity` is what it would take, base units.
+    """
+
+    outcome: str
+    quantity: int = 0
+    refusal: Refusal | None = None
+
+
 def prepare(parts: Parts, lines: Sequence[bytes], origin: Callable[[int], str]) -> Prepared:
     """Decode a batch; `origin` tells where a line came from."""
     decode = parts.decoder.decode
@@ -184,15 +195,25 @@ def replay(parts: Parts, exception: str, line: bytes, accept_old: bool) -> Outco
     Unlike a movement that comes in, one that is refused again leaves nothing behind.
     """
     batch = prepare(parts, [line], lambda _: f"replay of {exception}")
-    fault = _fault_of(parts, batch, accept_old)
+    fault = _fault_of(parts, batch.movements[0], accept_old)
     if fault is not None:
         return Outcome(REFUSED, fault)
     outcomes: list[Outcome] = []
     return outcomes[0] if take(parts, batch, 0, outcomes, accept_old) else None
 
 
-def _fault_of(parts: Parts, batch: Prepared, accept_old: bool) -> Refusal | None:
-    movement = batch.movements[0]
+def foresee(parts: Parts, movement: Movement | Refusal) -> Foreseen:
+    """Tell what a reserve would come to if it were taken now; change nothing."""
+    fault = _fault_of(parts, movement, accept_old=False)
+    if fault is not None or isinstance(movement, Refusal):
+        return Foreseen(REFUSED, refusal=fault)
+    if parts.identities.seen(movement.identity) is not None:
+        return Foreseen(DUPLICATE)
+    taken, outcome, _ = reservations.foresee(parts.book, parts.book.sku(movement.sku), movement)
+    return Foreseen(outcome, taken)
+
+
+def _fault_of(parts: Parts, movement: Movement | Refusal, accept_old: bool) -> Refusal | None:
     if isinstance(movement, Refusal):
         return movement
     fault = judge_time(parts, movement, accept_old)

@@ -66,6 +66,13 @@ def reserve(book: Book, sku: Sku, movement: Movement) -> str:
     return REJECTED if outcome == "rejected" else APPLIED
 
 
+def foresee(book: Book, sku: Sku, movement: Movement) -> tuple[int, str, str | None]:
+    """Return what a reserve would take now, its decision's outcome and reason; change nothing."""
+    steps = _early_steps(book, sku, text(movement.reservation))
+    _, wanted, _ = _early_ends(steps, units(movement.quantity))
+    return _decide(book, sku, movement, wanted)
+
+
 def _early_steps(book: Book, sku: Sku, name: str) -> list[EarlyStep]:
     """Return the steps that came before their reserve and are still remembered."""
     record = book.reservation(sku, name)

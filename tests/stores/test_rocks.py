@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -224,6 +225,46 @@ def test_a_closed_reader_tells_so(store: RocksStore, tmp_path: Path) -> None:
         reader.scan(b"K")
     with pytest.raises(StoreClosedError):
         reader.refresh()
+
+
+def test_a_snapshot_shows_the_store_as_it_stood_whatever_is_committed_since(
+    store: RocksStore,
+) -> None:
+    """Also to another thread, and to scans that begin later."""
+    store.commit({b"K1": b"1", b"K2": b"2"})
+    snapshot = store.snapshot()
+    store.commit({b"K1": b"new", b"K3": b"3"}, deletes=[b"K2"])
+    seen: list[object] = []
+
+    def look() -> None:
+        seen.extend([snapshot.get(b"K1"), snapshot.get(b"K3"), list(snapshot.scan(b"K", b"K2"))])
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    reader.join()
+    assert seen == [b"1", None, [(b"K2", b"2")]]
+    assert store.get(b"K1") == b"new"
+
+
+def test_scans_of_a_snapshot_may_be_read_one_inside_the_other(store: RocksStore) -> None:
+    """Each goes on where it was, whatever else was read meanwhile."""
+    store.commit({f"{kind}{number}".encode(): b"" for kind in "AB" for number in range(3)})
+    snapshot = store.snapshot()
+    pairs = []
+    for outer, _ in snapshot.scan(b"A"):
+        pairs += [(outer, inner) for inner, _ in snapshot.scan(b"B")]
+        assert snapshot.get(b"A0") == b""
+        assert snapshot.get(b"C") is None
+    assert pairs == [(f"A{a}".encode(), f"B{b}".encode()) for a in range(3) for b in range(3)]
+
+
+def test_a_closed_snapshot_tells_so(store: RocksStore) -> None:
+    """Closing twice is harmless."""
+    snapshot = store.snapshot()
+    snapshot.close()
+    snapshot.close()
+    with pytest.raises(StoreClosedError):
+        snapshot.get(b"K1")
 
 
 def test_reading_where_there_is_no_store_is_told_and_makes_nothing(
