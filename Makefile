@@ -34,12 +34,16 @@ $(STAMP): requirements.lock pyproject.toml .ci/setup
 demo: setup ## A year of a retailer's sales through the engine (some minutes)
 	@$(BIN)/sellable demo $(DEMO)
 
+.PHONY: broker
+broker: ## Fetch the Kafka broker that the tests start, once (needs Java 17 and Maven)
+	@tests/kafka/fetch >/dev/null
+
 .PHONY: test
-test: setup ## Run the tests
+test: setup broker ## Run the tests
 	$(BIN)/python -m pytest -q -n $(WORKERS) $(TESTS)
 
 .PHONY: coverage
-coverage: setup ## Run the tests, and say which branches of the core none of them takes
+coverage: setup broker ## Run the tests, and say which branches of the core none of them takes
 	$(BIN)/python -m pytest -q -n $(WORKERS) --cov --cov-report=term $(TESTS)
 
 .PHONY: check

@@ -1,0 +1,1 @@
+"""The engine on Kafka: four kinds of worker over the same core."""
