@@ -100,10 +100,9 @@ def seal(movement: Movement) -> None:
     the way in which times and defaults were written.
     """
     movement.identity = movement.content = b""
-    notes = (movement.reason, movement.reference, movement.correlation_id)
-    bare = movement
-    if notes != (None, None, None):
-        bare = msgspec.structs.replace(movement, reason=None, reference=None, correlation_id=None)
-    identity = f"{movement.source}\0{movement.id}\0{movement.sku}"
-    movement.content = hash_content(encode_content(bare))
-    movement.identity = hash_identity(identity.encode())
+    reason, reference, correlation = movement.reason, movement.reference, movement.correlation_id
+    movement.reason = movement.reference = movement.correlation_id = None
+    content = encode_content(movement)
+    movement.reason, movement.reference, movement.correlation_id = reason, reference, correlation
+    movement.content = hash_content(content)
+    movement.identity = hash_identity(f"{movement.source}\0{movement.id}\0{movement.sku}".encode())

@@ -8,6 +8,7 @@ everything in the promised order and names the first fault.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -62,6 +63,8 @@ _SECOND_LENGTH: Final = len("2026-11-20T12:00:00")
 _KEPT_LENGTH: Final = len("2026-11-20T12:00:00+01:00")
 _LEAP_SECOND: Final = ":60"
 
+_TYPES: Final[Mapping[str, str]] = MappingProxyType({name: name for name in MOVEMENT_TYPES})
+
 _PLAIN: Final = frozenset({"sale", "return", "receipt", "expect", "adjustment", "count"})
 """Types that need nothing but the fields that `MovementDecoder.decode` looks at itself."""
 
@@ -108,9 +111,9 @@ class MovementDecoder:
         self._last_instant = 0
         self._seconds: dict[str, int] = {}
         self._milliseconds = {f".{count:03}Z": count * MILLISECOND for count in range(1000)}
-        self._skus: set[str] = set()
-        self._locations: set[str] = set()
-        self._sources: set[str] = set()
+        self._skus: dict[str, str] = {}
+        self._locations: dict[str, str] = {}
+        self._sources: dict[str, str] = {}
 
     def decode(self, line: bytes) -> Movement | Refusal:
         """The movement that the line says, or why it is refused.
@@ -123,16 +126,21 @@ class MovementDecoder:
             if not line.isascii():
                 line.decode()
             movement = self._decode(line)
-            type_, source, sku = movement.type, movement.source, movement.sku
+            # Texts that come again are kept once: each is hashed once, and compared at a glance.
+            movement.type = type_ = _TYPES[movement.type]
+            source = self._sources.get(movement.source) or self._new_source(movement.source)
+            sku = self._skus.get(movement.sku) or self._new_sku(movement.sku)
+            movement.source, movement.sku = source, sku
             location, quantity = movement.location, movement.quantity
+            if location is not None:
+                movement.location = self._locations.get(location) or self._new_location(location)
+            elif type_ not in _WITHOUT_LOCATION:
+                return examine_line(line, self._channels)
             identity = movement.id
             # One expression, because this runs for every movement. The length of `id` and the
             # outer range of `quantity` are in the struct.
             if not (
                 identity.isprintable()
-                and (source in self._sources or self._is_source(source))
-                and (sku in self._skus or self._is_sku(sku))
-                and (location in self._locations or self._is_place_of(type_, location))
                 and (
                     (quantity is not None and quantity > 0) or _is_unusual_quantity(type_, quantity)
                 )
@@ -153,7 +161,7 @@ class MovementDecoder:
             if self._accept_more(movement):
                 seal(movement)
                 return movement
-        except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
+        except (msgspec.MsgspecError, KeyError, ValueError, OverflowError, RecursionError):
             pass  # the slow way finds the fault again and names it
         return examine_line(line, self._channels)
 
@@ -196,14 +204,14 @@ class MovementDecoder:
     def _are_places_right(self, movement: Movement) -> bool:
         from_location, to_location = movement.from_location, movement.to_location
         if from_location is not None:
-            if from_location not in self._locations and not self._is_location(from_location):
-                return False
+            if from_location not in self._locations:
+                self._new_location(from_location)
             if movement.type == "receipt" and from_location == movement.location:
                 return False
         if to_location is None:
             return movement.type != "transfer"
-        if to_location not in self._locations and not self._is_location(to_location):
-            return False
+        if to_location not in self._locations:
+            self._new_location(to_location)
         return movement.type != "transfer" or to_location != movement.location
 
     def _accept_reservation(self, movement: Movement) -> bool:
@@ -236,25 +244,22 @@ class MovementDecoder:
         """Whether a channel is configured; it counts on a reserve only, elsewhere it is a text."""
         return channel in self._channels or (type_ != "reserve" and channel.isprintable())
 
-    # Texts that come again are looked at once. A text that is not in a cache is not yet wrong.
+    # Texts that come again are looked at once. A ValueError says that the slow way has to look.
 
-    def _is_source(self, text: str) -> bool:
-        return (
-            0 < len(text) <= MAX_SOURCE_LENGTH
-            and text.isprintable()
-            and _remember(self._sources, text)
-        )
+    def _new_source(self, text: str) -> str:
+        if not (0 < len(text) <= MAX_SOURCE_LENGTH and text.isprintable()):
+            raise ValueError(text)
+        return _keep_text(self._sources, text)
 
-    def _is_sku(self, text: str) -> bool:
-        return _is_identifier(text, MAX_SKU_LENGTH) and _remember(self._skus, text)
+    def _new_sku(self, text: str) -> str:
+        if not _is_identifier(text, MAX_SKU_LENGTH):
+            raise ValueError(text)
+        return _keep_text(self._skus, text)
 
-    def _is_location(self, text: str) -> bool:
-        return _is_identifier(text, MAX_LOCATION_LENGTH) and _remember(self._locations, text)
-
-    def _is_place_of(self, type_: str, location: str | None) -> bool:
-        if location is None:
-            return type_ in _WITHOUT_LOCATION
-        return self._is_location(location)
+    def _new_location(self, text: str) -> str:
+        if not _is_identifier(text, MAX_LOCATION_LENGTH):
+            raise ValueError(text)
+        return _keep_text(self._locations, text)
 
     def _new_instant(self, text: str) -> int:
         """The instant of a time that is not kept.
@@ -287,11 +292,11 @@ def _keep(instants: dict[str, int], text: str, instant: int) -> None:
     instants[text] = instant
 
 
-def _remember(texts: set[str], text: str) -> bool:
+def _keep_text(texts: dict[str, str], text: str) -> str:
     if len(texts) >= MAX_CACHED_TEXTS:
         texts.clear()
-    texts.add(text)
-    return True
+    texts[text] = text
+    return text
 
 
 def _is_identifier(text: str, longest: int) -> bool:

@@ -8,7 +8,7 @@ from engine.contracts import records
 from engine.core.changes import Changes
 from engine.core.parts import Parts
 from engine.core.timeline import book_entries
-from engine.ledger.book import Sku, write_trail
+from engine.ledger.book import Sku
 
 RESERVATIONS_AT_WORK = 64  # per SKU, kept in memory after a commit
 
@@ -37,10 +37,10 @@ def _collect_skus(parts: Parts, changes: Changes) -> None:
     for sku in book.changed:
         if sku.touched or sku.record.epoch != book.epoch:
             fold(book, sku)
-        if sku.moved:
-            write_trail(sku)
-        name = sku.name
-        puts[f"S{name}".encode()] = _encode(sku.record)
+        name, record = sku.name, sku.record
+        if len(record.trail) > records.TRAIL_LENGTH:
+            del record.trail[: -records.TRAIL_LENGTH]
+        puts[f"S{name}".encode()] = _encode(record)
         keys = sku.keys
         for location in sku.changed_keys:
             puts[f"K{name}|{location}".encode()] = _encode(keys[location])

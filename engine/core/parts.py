@@ -105,7 +105,7 @@ class Parts:
         self.book.windows = _windows(rules)
         self.identities.window = self.settings.dedupe_window
         self.window.forget_zones()
-        if not self.window.lines:
+        if self.window.start is None:
             self.window.length = self.settings.erp_window
         order = [channel.name for channel in rules.channels]
         if (rules.fingerprint, order) != (standing.fingerprint, standing.order):

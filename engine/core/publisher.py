@@ -10,7 +10,7 @@ from engine.contracts.availability import Availability, Cause
 from engine.contracts.instants import format_instant
 from engine.contracts.records import KeyRecord, PublishedRecord, SkuRecord, Trace
 from engine.core.sums import Sums
-from engine.ledger.book import Book, ItemRules, Reader, Sku, TermsOf, last_trace
+from engine.ledger.book import Book, ItemRules, Reader, Sku, TermsOf
 from engine.publication.throttle import (
     STATUS_NAMES,
     Change,
@@ -151,7 +151,7 @@ class Publisher:
         """Compare each channel's value with what it was told, and tell or hold what differs."""
         self.sums.fold(self.book, sku)
         record = sku.record
-        if record.trail or sku.moved:
+        if record.trail:
             if self._local:
                 self._look_at_locations(sku, now, time, rule_trace)
             if self._whole:
@@ -196,7 +196,7 @@ class Publisher:
                 # A rule's interval, now ended, held it back.
                 self._withdraw(outlet, (name, ""), last, sku)
             if cause is None:
-                identity = (rule_trace or last_trace(sku))[:3]
+                identity = (rule_trace or record.trail[-1])[:3]
                 cause = Cause(*identity)
             last.value = value
             last.status = status
@@ -313,7 +313,7 @@ class Publisher:
         if last.blamed is not None:
             return last.blamed
         if not location:
-            return last_trace(sku)
+            return sku.record.trail[-1]
         return self.book.key(sku, location).trace or _NOBODY
 
     # --- holding back and telling --------------------------------------------------------------

@@ -9,11 +9,12 @@ from engine.contracts import exceptions as codes
 from engine.contracts.exceptions import Refusal, refusal
 from engine.contracts.instants import format_duration, format_instant
 from engine.contracts.movements import Movement
+from engine.contracts.records import TRAIL_LENGTH, Trace
 from engine.core.parts import EVENT, Parts
 from engine.core.publisher import count_sale
 from engine.core.timeline import advance
 from engine.ledger import effects, reservations
-from engine.ledger.book import Sku, last_trace
+from engine.ledger.book import Sku
 from engine.ledger.effects import APPLIED, REJECTED, Effect
 
 EFFECTS: dict[str, Effect] = {
@@ -34,6 +35,7 @@ EFFECTS: dict[str, Effect] = {
 # Goods that moved have moved, whatever a till's clock says.
 MOVED_ALREADY = frozenset({"sale", "return", "fulfil", "receipt", "transfer"})
 SOLD = frozenset({"sale", "fulfil"})
+LONGEST_TRAIL = 4 * TRAIL_LENGTH  # traces in memory before the older ones are dropped
 DUPLICATE, REFUSED = "duplicate", "refused"
 
 
@@ -87,7 +89,7 @@ def take(
     counts_from = settings.count_window
     ahead = settings.max_jump if by_event else settings.max_future
     known = _sealed_identities(parts, batch.movements[start:] if start else batch.movements)
-    recent, fresh = parts.identities.recent, parts.identities.fresh
+    recent = parts.identities.recent
     tracks_sales, traces_keys = parts.publisher.tracks_sales, book.traces_per_key
     tracks_key_sales = parts.publisher.tracks_key_sales
     warnings, young, sku_of = book.warnings, book.young, book.sku
@@ -132,7 +134,6 @@ def take(
         if skewed:
             _note_skew(parts, movement)
         recent[identity] = content
-        fresh.append(identity + content)
         outcome = EFFECTS[kind](book, sku, movement)
         if outcome == APPLIED:
             applied += 1
@@ -141,14 +142,27 @@ def take(
         else:
             figures.absorbed += 1
         if outcome != REJECTED:
-            sku.moved.append(movement)
+            trace: Trace = (
+                movement.source,
+                movement.id,
+                movement.correlation_id,
+                kind,
+                movement.location,
+                movement.quantity,
+                movement.at,
+            )
+            trail = sku.record.trail
+            trail.append(trace)
             if book.traces_after:
-                sku.moved.extend(book.traces_after)
+                trail.extend(book.traces_after)
+                trace = trail[-1]
                 book.traces_after.clear()
+            if len(trail) > LONGEST_TRAIL:
+                del trail[:-TRAIL_LENGTH]
             if not (sku.dirty and sku.changed):
                 book.mark(sku)
             if traces_keys:
-                book.trace_keys(sku, last_trace(sku))
+                book.trace_keys(sku, trace)
         if warnings:
             _keep_warnings(parts, batch, index, movement, outcome)
         if (tracks_sales or tracks_key_sales) and kind in SOLD:

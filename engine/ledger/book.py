@@ -14,7 +14,6 @@ import msgspec
 
 from engine.contracts import records
 from engine.contracts.decisions import Decision
-from engine.contracts.movements import Movement
 from engine.contracts.records import KeyRecord, ReservationRecord, SkuRecord, Trace
 
 WORKING_KEYS = 400_000  # keys read or made before the older half of the working set is dropped
@@ -91,8 +90,7 @@ class ItemRules(Protocol):
 class Sku:
     """One SKU at work: its record, those of its keys and reservations that were needed.
 
-    `touched` are locations whose sums are out of date, `moved` is who touched the SKU since the
-    trail in its record was last written.
+    `touched` are locations whose sums are out of date.
     """
 
     __slots__ = (
@@ -103,7 +101,6 @@ class Sku:
         "item",
         "item_epoch",
         "keys",
-        "moved",
         "name",
         "record",
         "reservations",
@@ -116,7 +113,6 @@ class Sku:
         self.keys: dict[str, KeyRecord] = {}
         self.reservations: dict[str, ReservationRecord | None] = {}
         self.touched: set[str] = set()
-        self.moved: list[Movement | Trace] = []
         self.changed_keys: set[str] = set()
         self.changed_reservations: set[str] = set()
         self.changed = False
@@ -205,7 +201,7 @@ class Book:
     def known_sku(self, name: str) -> Sku | None:
         """Return the SKU when a movement ever touched it."""
         found = self.sku(name)
-        return found if found.moved or found.record.trail else None
+        return found if found.record.trail else None
 
     def key(self, sku: Sku, location: str) -> KeyRecord:
         """Return the state of the SKU at the location, from memory, the store, or new."""
@@ -344,35 +340,6 @@ class Book:
         for name, sku in self._old.items():
             if name not in self.young:
                 yield sku
-
-
-def trace_of(movement: Movement) -> Trace:
-    """Return who a movement is, for the trail of its SKU."""
-    return (
-        movement.source,
-        movement.id,
-        movement.correlation_id,
-        movement.type,
-        movement.location,
-        movement.quantity,
-        movement.at,
-    )
-
-
-def last_trace(sku: Sku) -> Trace:
-    """Return who touched the SKU last."""
-    if sku.moved:
-        last = sku.moved[-1]
-        return trace_of(last) if isinstance(last, Movement) else last
-    return sku.record.trail[-1]
-
-
-def write_trail(sku: Sku) -> None:
-    """Bring the trail in the SKU's record up to date."""
-    newest = sku.moved[-records.TRAIL_LENGTH :]
-    traces = [trace_of(who) if isinstance(who, Movement) else who for who in newest]
-    sku.record.trail = (sku.record.trail + traces)[-records.TRAIL_LENGTH :]
-    sku.moved = []
 
 
 def expiry_name(expires: int, sku: str, reservation: str) -> bytes:

@@ -16,6 +16,7 @@ Mitzenmacher, "Less hashing, same performance", 2006.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 
 import msgspec
 import numpy as np
@@ -72,8 +73,8 @@ class _Block:
 class Identities:
     """The identities of the window.
 
-    `recent` maps an identity to the hash of its content, 8 bytes each; it may be asked directly by
-    whoever has already asked `suspects`. Whoever fills it also appends both to `fresh`.
+    `recent` maps an identity to the hash of its content, 8 bytes each; it may be asked and filled
+    directly by whoever has already asked `suspects`.
     """
 
     def __init__(self, reader: Reader, window: int) -> None:
@@ -82,7 +83,7 @@ class Identities:
         self.recent: dict[bytes, bytes] = {}
         self.puts: dict[bytes, bytes] = {}
         self.ranges: list[tuple[bytes, bytes]] = []
-        self.fresh: list[bytes] = []
+        self._journaled = 0
         self.blocks: list[_Block] = []
         self._next_block = 0
         self._first_journal = 0
@@ -100,6 +101,7 @@ class Identities:
         for _, stored in self.reader.scan(records.IDENTITY_RECENT):
             for at in range(0, len(stored), ENTRY_SIZE):
                 self.recent[stored[at : at + 16]] = stored[at + 16 : at + ENTRY_SIZE]
+        self._journaled = len(self.recent)
 
     def suspects(self, identities: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return those of the identities that sealed blocks hold, with their content hashes."""
@@ -122,10 +124,12 @@ class Identities:
 
     def journal(self, commit: int, clock: int) -> None:
         """Put what is new since the last commit into the store; seal and drop what is due."""
-        if self.fresh:
+        if len(self.recent) > self._journaled:
+            # A dictionary keeps the order in which it was filled: the newest are its last.
+            fresh = islice(reversed(self.recent.items()), len(self.recent) - self._journaled)
             name = records.numbered(records.IDENTITY_RECENT, commit)
-            self.puts[name] = b"".join(self.fresh)
-            self.fresh = []
+            self.puts[name] = b"".join(chain.from_iterable(fresh))
+            self._journaled = len(self.recent)
         if len(self.recent) >= SEAL_AT:
             self._seal(commit, clock)
         self._drop_old(clock)
@@ -137,6 +141,7 @@ class Identities:
         entries["content"] = np.frombuffer(b"".join(self.recent.values()), dtype=">u8")
         self._add_block(entries, clock)
         self.recent = {}
+        self._journaled = 0
         # The journals are dropped before this commit's own is put, so that one has to go by name.
         self.puts.pop(records.numbered(records.IDENTITY_RECENT, commit), None)
         self.ranges.append((records.IDENTITY_RECENT, records.after_all(records.IDENTITY_RECENT)))

@@ -239,7 +239,7 @@ def expire_due(book: Book, instant: int) -> None:
             continue
         trace = _expiry_trace(name, record, record.left, expires)
         expire(book, sku, name, record)
-        sku.moved.append(trace)
+        sku.record.trail.append(trace)
         book.mark(sku)
         book.trace_keys(sku, trace)
 

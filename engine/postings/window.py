@@ -7,9 +7,9 @@ late, and one that occurred later there is not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
-from itertools import groupby
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -24,21 +24,42 @@ QUARTER_HOUR = 900_000_000  # microseconds; every time zone's offset today is a 
 DAY = 86_400_000_000  # microseconds
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
-# A line: business date (ordinal), type, location, sku, disposition.
-LineKey = tuple[int, str, str, str, int]
+# Per SKU, what its stock changed by and in how many movements, in one integer: see `COUNT_BITS`.
+Sums = dict[str, int]
+COUNT_BITS = 40  # the low bits of a sum count its movements; what is above is the signed quantity
+COUNT_MASK = (1 << COUNT_BITS) - 1
+
+# A line of a document: location, SKU, disposition, signed quantity, movements.
+Line = tuple[str, str, str, int, int]
+
+# A group is what shares a document: business date (ordinal), and type.
+Group = tuple[int, str]
+
+
+class Place(NamedTuple):
+    """One location's sums of one group, by disposition; `start` to `end` is on its business date.
+
+    The span may be shorter than the date: it is what is known without asking the calendar again.
+    """
+
+    start: int
+    end: int
+    sums: tuple[Sums, Sums, Sums]
 
 
 class Window:
-    """The open window: one sum and one count of movements per line.
+    """The open window: what each SKU's stock changed by, grouped as the documents will be.
 
-    `timezone_of` gives the time zone of a location, None for UTC.
+    `start` is None while nothing is booked. `timezone_of` gives the time zone of a location, None
+    for UTC.
     """
 
     def __init__(self, length: int, timezone_of: Callable[[str], str | None]) -> None:
         self.length = length
         self.start: int | None = None
-        self.lines: dict[LineKey, list[int]] = {}
         self.unsaved: list[Entry] = []
+        self._groups: dict[Group, dict[str, tuple[Sums, Sums, Sums]]] = {}
+        self._places: dict[str, dict[str, Place]] = {}
         self._timezone_of = timezone_of
         self._zones: dict[str, ZoneInfo | None] = {}
         self._dates: dict[tuple[str, int], int] = {}
@@ -46,24 +67,41 @@ class Window:
     @property
     def end(self) -> int | None:
         """The instant at which the open window closes."""
-        return None if self.start is None or not self.lines else self.start + self.length
+        return None if self.start is None else self.start + self.length
 
     def book(self, entries: Sequence[Entry], clock: int) -> None:
         """Add stock changes to the window that holds the clock, which must be the open one."""
-        if self.start is None or not self.lines:
+        if self.start is None:
             self.start = clock - clock % self.length
         self.unsaved.extend(entries)
         self._add(entries)
 
     def _add(self, entries: Iterable[Entry]) -> None:
-        lines = self.lines
+        by_type = self._places
         for kind, at, location, sku, disposition, quantity, counts_as in entries:
-            key = (self._business_date(location, at), kind, location, sku, disposition)
-            line = lines.get(key)
-            if line is None:
-                line = lines[key] = [0, 0]
-            line[0] += quantity
-            line[1] += counts_as
+            places = by_type.get(kind)
+            place = None if places is None else places.get(location)
+            if place is None or not place[0] <= at < place[1]:
+                place = self._find_place(kind, location, at)
+            sums = place[2][disposition]
+            sums[sku] = sums.get(sku, 0) + (quantity << COUNT_BITS) + counts_as
+
+    def _find_place(self, kind: str, location: str, at: int) -> Place:
+        """Return where a stock change of the instant is summed, and remember it for the next."""
+        zone = self._zone_of(location)
+        if zone is None:
+            start, length = at - at % DAY, DAY
+            day = at // DAY + EPOCH_ORDINAL
+        else:
+            start, length = at - at % QUARTER_HOUR, QUARTER_HOUR
+            day = self._local_date(zone, at // QUARTER_HOUR)
+        group = self._groups.setdefault((day, kind), {})
+        sums = group.get(location)
+        if sums is None:
+            sums = group[location] = ({}, {}, {})
+        place = Place(start, start + length, sums)
+        self._places.setdefault(kind, {})[location] = place
+        return place
 
     def close(self, sequence: int, end: int | None = None) -> list[Posting]:
         """Return the window's documents, numbered from `sequence`, and empty it."""
@@ -71,16 +109,14 @@ class Window:
             return []
         start, end = self.start, self.start + self.length if end is None else end
         documents: list[Posting] = []
-        ordered = sorted(
-            ((*key[:4], DISPOSITIONS[key[4]]), line) for key, line in self.lines.items() if line[0]
-        )
-        for (day, kind), group in groupby(ordered, key=lambda pair: (pair[0][0], pair[0][1])):
-            pairs = list(group)
-            for first in range(0, len(pairs), MAX_LINES):
-                part = pairs[first : first + MAX_LINES]
+        for (day, kind), places in sorted(self._groups.items()):
+            lines = list(_lines_of(places))
+            for first in range(0, len(lines), MAX_LINES):
+                part = lines[first : first + MAX_LINES]
                 number = sequence + len(documents)
                 documents.append(_document(number, start, end, day, kind, part))
-        self.lines = {}
+        self._groups = {}
+        self._places = {}
         self.unsaved = []
         self.start = None
         return documents
@@ -103,26 +139,37 @@ class Window:
     def forget_zones(self) -> None:
         """Ask for the locations' time zones again: the catalogue may be another."""
         self._zones.clear()
+        self._places.clear()
 
-    def _business_date(self, location: str, at: int) -> int:
-        name = self._zones.get(location, location)
-        if name is None:
-            return at // DAY + EPOCH_ORDINAL
-        return self._local_date(location, at)
-
-    def _local_date(self, location: str, at: int) -> int:
+    def _zone_of(self, location: str) -> ZoneInfo | None:
         if location not in self._zones:
             timezone = self._timezone_of(location)
             self._zones[location] = None if timezone is None else ZoneInfo(timezone)
-        zone = self._zones[location]
-        if zone is None:
-            return at // DAY + EPOCH_ORDINAL
-        quarter = at // QUARTER_HOUR
+        return self._zones[location]
+
+    def _local_date(self, zone: ZoneInfo, quarter: int) -> int:
         key = (zone.key, quarter)
         found = self._dates.get(key)
         if found is None:
             found = self._dates[key] = _date_in(zone, quarter * QUARTER_HOUR)
         return found
+
+
+def _lines_of(places: dict[str, tuple[Sums, Sums, Sums]]) -> Iterator[Line]:
+    """Yield the lines of one group in order of location, SKU and disposition's name.
+
+    What has come to nothing needs no booking.
+    """
+    for location, by_disposition in sorted(places.items()):
+        lines = [
+            (sku, name, packed >> COUNT_BITS, packed & COUNT_MASK)
+            for name, sums in zip(DISPOSITIONS, by_disposition, strict=True)
+            for sku, packed in sums.items()
+        ]
+        lines.sort()
+        for sku, name, quantity, movements in lines:
+            if quantity:
+                yield location, sku, name, quantity, movements
 
 
 def _date_in(zone: ZoneInfo, at: int) -> int:
@@ -140,7 +187,7 @@ def _document(
     end: int,
     day: int,
     kind: str,
-    part: list[tuple[tuple[int, str, str, str, str], list[int]]],
+    part: list[Line],
 ) -> Posting:
     business_date = date.fromordinal(day).isoformat()
     compact = format_instant(start - start % SECOND).replace("-", "").replace(":", "")
@@ -152,8 +199,8 @@ def _document(
         business_date=business_date,
         type=kind,
         lines=[
-            PostingLine(location=key[2], sku=key[3], disposition=key[4], quantity=line[0])
-            for key, line in part
+            PostingLine(location=location, sku=sku, disposition=disposition, quantity=quantity)
+            for location, sku, disposition, quantity, _ in part
         ],
-        movements=sum(line[1] for _, line in part),
+        movements=sum(movements for *_, movements in part),
     )
