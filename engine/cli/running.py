@@ -29,7 +29,7 @@ from engine.embedded.loop import Job, Stop, run
 from engine.embedded.runtime import Runtime
 from engine.rules.loader import load_rules
 
-YOUNG_OBJECTS: Final = 200_000
+YOUNG_OBJECTS: Final = 5_000_000
 """New objects between two looks of the garbage collector (700 by default). The engine makes next
 to no cycles and keeps many objects: looking rarely saves a sixth of the time of a replay, at no
 measurable cost in memory."""
