@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
+
+from engine.contracts.limits import MAX_CACHED_INSTANTS
 
 MILLISECOND: Final = 1_000
 SECOND: Final = 1_000_000
@@ -134,10 +137,17 @@ def format_instant(instant: int) -> str:
     if not _FIRST_INSTANT <= instant <= _LAST_INSTANT:
         return _format_far_instant(instant)
     seconds, fraction = divmod(instant, SECOND)
-    text = (_NAIVE_EPOCH + timedelta(0, seconds, fraction)).isoformat()
-    if fraction and fraction % MILLISECOND == 0:
-        return f"{text[:-3]}Z"
-    return f"{text}Z"
+    if not fraction:
+        return f"{_format_second(seconds)}Z"
+    if fraction % MILLISECOND:
+        return f"{_format_second(seconds)}.{fraction:06}Z"
+    return f"{_format_second(seconds)}.{fraction // MILLISECOND:03}Z"
+
+
+@lru_cache(MAX_CACHED_INSTANTS)
+def _format_second(seconds: int) -> str:
+    """The text of a whole second, without an offset."""
+    return (_NAIVE_EPOCH + timedelta(0, seconds)).isoformat()
 
 
 def _format_far_instant(instant: int) -> str:

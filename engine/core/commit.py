@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from engine.contracts import records
@@ -23,7 +25,7 @@ def collect(parts: Parts) -> Changes:
     changes = Changes()
     _collect_skus(parts, changes)
     _collect_journals(parts, changes)
-    _collect_outputs(parts, changes)
+    changes.outputs = take_outputs(parts)
     parts.save_buckets()
     standing.clock = parts.book.clock if parts.running else None
     standing.exception_number = parts.letters.number
@@ -99,8 +101,14 @@ def _collect_journals(parts: Parts, changes: Changes) -> None:
     parts.letters.puts.clear()
 
 
-def _collect_outputs(parts: Parts, changes: Changes) -> None:
-    figures, outputs = parts.standing.figures, changes.outputs
+def take_outputs(parts: Parts) -> dict[str, Sequence[msgspec.Struct]]:
+    """Return the records that wait for each topic, in order; they count as handed over.
+
+    They belong to the next commit. Whoever takes them before it may write them while the rest of
+    the commit is still to be collected, but has to drop them again when that never comes.
+    """
+    figures = parts.standing.figures
+    outputs: dict[str, Sequence[msgspec.Struct]] = {}
     for outlet in parts.publisher.outlets:
         if outlet.records:
             outputs[outlet.topic] = outlet.records
@@ -118,3 +126,4 @@ def _collect_outputs(parts: Parts, changes: Changes) -> None:
     if parts.letters.fresh:
         outputs["exceptions"] = parts.letters.fresh
         parts.letters.fresh = []
+    return outputs

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from engine.contracts.decisions import Decision
 from engine.contracts.exceptions import ExceptionRecord, Refusal
 from engine.contracts.movements import Movement
@@ -90,8 +92,12 @@ class Engine:
         self.parts.take_rules(rules)
         self.parts.set_boundary()
 
+    def take_outputs(self) -> dict[str, Sequence[msgspec.Struct]]:
+        """Return ahead of `collect` what the next commit has for each topic."""
+        return commit.take_outputs(self.parts)
+
     def collect(self) -> Changes:
-        """Return all that a commit has to hold."""
+        """Return all that a commit has to hold, but for outputs that were taken before."""
         return commit.collect(self.parts)
 
     # --- the end of input ----------------------------------------------------------------------

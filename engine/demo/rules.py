@@ -24,6 +24,11 @@ from engine.demo.stores import (
 
 SHORT_RUN_DAYS = 60  # up to here a snapshot each week, beyond it twice a year
 
+ENGINE_YAML = """\
+publish_tick: 1m   # of a whole year; a chain that sells live would say 1s
+snapshot: {{every: {every}}}
+"""
+
 CHANNELS_YAML = f"""\
 # Who sells what, from where, and how often they want to hear of it.
 channels:
@@ -135,7 +140,7 @@ def write_rules(folder: Path, lines: Lines, products: Products, roles: Roles) ->
     folder.mkdir(parents=True, exist_ok=True)
     days = (int(lines.sold_at[-1]) - int(lines.sold_at[0])) // 86_400
     every = "7d" if days <= SHORT_RUN_DAYS else "180d"
-    _write(folder / "engine.yaml", f"snapshot: {{every: {every}}}\n")
+    _write(folder / "engine.yaml", ENGINE_YAML.format(every=every))
     _write(folder / "channels.yaml", CHANNELS_YAML)
     _write(folder / "buffers.rules.yaml", BUFFERS_YAML)
     _write(folder / "exclusions.rules.yaml", EXCLUSIONS_YAML)

@@ -126,11 +126,13 @@ class Runtime:
             self._write_snapshot()
 
     def _commit_once(self) -> None:
-        changes = self.engine.collect()
-        for topic, lines in changes.outputs.items():
+        # Channels wait for the outputs, nobody for the state: outputs are written first.
+        outputs = self.engine.take_outputs()
+        for topic, lines in outputs.items():
             self.files.write(topic, self._encode_lines(lines))
-        if changes.outputs or self.files.unwritten:
+        if outputs or self.files.unwritten:
             self.files.flush()
+        changes = self.engine.collect()
         self.record.lengths[self.record.out] = dict(self.files.lengths())
         changes.puts[RUN] = msgspec.msgpack.encode(self.record)
         self.store.commit(changes.puts, changes.deletes, changes.ranges)

@@ -12,6 +12,7 @@ import msgspec
 
 from engine.contracts.instants import format_instant
 from engine.contracts.snapshots import SnapshotHeader, SnapshotTrailer
+from engine.core.cut import Row
 from engine.core.engine import Engine
 
 TOPIC = "reconciliation.snapshots"
@@ -19,6 +20,9 @@ LEDGER = "ledger"
 
 SPOOL_MEMORY = 32 << 20  # bytes of one snapshot's rows held in memory before they go to a file
 PIECE = 1 << 20  # bytes copied at a time
+ROWS_AT_ONCE = 1_000  # rows encoded in one go
+
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class _Section:
@@ -28,11 +32,20 @@ class _Section:
         self.rows = 0
         self.digest = hashlib.sha256()
         self.spool = spool
+        self._waiting: list[Row] = []
 
-    def add(self, line: bytes) -> None:
-        self.rows += 1
-        self.digest.update(line)
-        self.spool.write(line)
+    def add(self, row: Row) -> None:
+        self._waiting.append(row)
+        if len(self._waiting) == ROWS_AT_ONCE:
+            self.finish()
+
+    def finish(self) -> None:
+        """Encode the rows that wait."""
+        lines = _encode_lines(self._waiting)
+        self.rows += len(self._waiting)
+        self.digest.update(lines)
+        self.spool.write(lines)
+        self._waiting.clear()
 
     def pieces(self) -> Iterator[bytes]:
         self.spool.seek(0)
@@ -57,10 +70,10 @@ def snapshot_lines(engine: Engine) -> Iterator[bytes]:
             name: _Section(closing.enter_context(SpooledTemporaryFile(max_size=SPOOL_MEMORY)))
             for name in [*channels, None]
         }
-        encode = msgspec.json.Encoder().encode
         for channel, row in engine.cut_rows():
-            sections[channel].add(encode(row) + b"\n")
+            sections[channel].add(row)
         for channel, section in sections.items():
+            section.finish()
             yield from _framed(engine, channel, section)
 
 
