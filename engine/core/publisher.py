@@ -30,13 +30,24 @@ _NOBODY: Trace = ("engine", "unknown", None, "none", None, None, 0)
 class Outlet:
     """One channel at work.
 
-    `free` tells that nothing holds its publications back but a rule's own interval; `records` are
-    the publications that wait to be written.
+    `free` tells that nothing holds its publications back but a rule's own interval; `ranked` that
+    its keys are ordered by how fast they sell; `records` are the publications that wait to be
+    written.
     """
 
-    __slots__ = ("channel", "free", "low_stock", "name", "records", "slot", "throttle", "topic")
+    __slots__ = (
+        "channel",
+        "free",
+        "low_stock",
+        "name",
+        "ranked",
+        "records",
+        "slot",
+        "throttle",
+        "topic",
+    )
 
-    def __init__(self, channel: Channel, slot: int, tick: int) -> None:
+    def __init__(self, channel: Channel, slot: int, tick: int, ranked: bool) -> None:
         publish = channel.publish
         self.channel = channel
         self.name = channel.name
@@ -45,6 +56,7 @@ class Outlet:
         self.topic = f"availability.{channel.name}"
         self.throttle = Throttle(publish, tick)
         self.records: list[Availability] = []
+        self.ranked = ranked or publish.max_rate is not None
         self.free = (
             publish.min_interval == 0
             and publish.max_rate is None
@@ -80,7 +92,11 @@ class Publisher:
         self.book = book
         self.sums = sums
         self.tick_length = tick
-        self.outlets = [Outlet(c, slots[c.name], tick) for c in sums.rules.channels]
+        ranked = sums.rules.ranked
+        self.outlets = [
+            Outlet(channel, slots[channel.name], tick, channel.name in ranked)
+            for channel in sums.rules.channels
+        ]
         self.pending_changed: dict[bytes, bytes | None] = {}
         self.pending_stored: set[bytes] = set()
         self._faces: dict[ItemRules, list[Face]] = {}
@@ -92,12 +108,12 @@ class Publisher:
     @property
     def tracks_sales(self) -> bool:
         """Whether some channel of granularity sku orders its keys by how fast they sell."""
-        return any(outlet.throttle.bucket is not None for outlet in self._whole)
+        return any(outlet.ranked for outlet in self._whole)
 
     @property
     def tracks_key_sales(self) -> bool:
         """Whether some channel of granularity location does."""
-        return any(outlet.throttle.bucket is not None for outlet in self._local)
+        return any(outlet.ranked for outlet in self._local)
 
     def take_over(self, previous: Publisher) -> None:
         """Take over what waits for the commit from the publisher under the rules before."""

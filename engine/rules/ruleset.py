@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from engine.rules.index import RuleIndex
 from engine.rules.model import Catalogue, Channel, Rule, Settings
@@ -22,7 +22,9 @@ class RuleSet:
 
     `fingerprint` is a hex digest over everything that matters to a result (not over notes, file
     names or the order of rules). `edges` are the sorted distinct instants at which some rule
-    begins or ends. `rules` are all rules by rank, the one that would win first.
+    begins or ends. `rules` are all rules by rank, the one that would win first. `ranked` names
+    channels whose keys somebody else orders by how fast they sell, though here nothing holds them
+    back.
     """
 
     def __init__(
@@ -33,12 +35,14 @@ class RuleSet:
         channels: Sequence[Channel],
         catalogue: Catalogue,
         rules: Sequence[Rule],
+        ranked: Collection[str] = (),
     ) -> None:
         self.fingerprint = fingerprint
         self.settings = settings
         self.channels = tuple(channels)
         self.catalogue = catalogue
         self.rules = tuple(rules)
+        self.ranked = frozenset(ranked)
         self.edges = _edges(self.rules)
         self._coverage: dict[str, int] = {}
         self._named = _named_by_selectors(self.channels)

@@ -1,0 +1,57 @@
+"""Rules for an engine that leaves it to another to hold back what channels are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.contracts.instants import DAY
+from engine.core.engine import Engine
+from engine.rules.relaying import relaying
+from engine.stores.memory import MemoryStore
+from tests.rules.support import load
+
+CHANNELS = """
+channels:
+  amazon-us: {publish: {min_interval: 30s, max_rate: 1/s, min_change: 5, low_stock: 3}}
+  web: {}
+"""
+RULES = """
+rules:
+  - {name: slow sellers, when: {skus: [A]}, min_interval: 1h, cap: 7}
+"""
+SALE = (
+    b'{"id":"%d","source":"pos","type":"adjustment","sku":"A","location":"L","quantity":%d,'
+    b'"occurred_at":"2026-01-01T00:00:00Z"}'
+)
+
+
+def test_nothing_is_held_back_and_every_quantity_is_as_before(tmp_path: Path) -> None:
+    """Each tick tells the new quantity, however small, soon and often the changes are."""
+    rules = load(tmp_path, channels_yaml=CHANNELS, rules=RULES)
+    engine = Engine(MemoryStore(), relaying(rules), "event")
+    told = []
+    for second in range(4):
+        line = SALE % (second, second + 1)
+        engine.take(engine.prepare([line], str), 0)
+        clock = engine.clock
+        assert clock is not None
+        engine.advance(clock + 1_000_000)
+        outputs = engine.collect().outputs
+        told.append([record.available for record in outputs["availability.amazon-us"]])
+    assert told == [[1], [3], [6], [7]]
+
+
+def test_sales_are_counted_where_somebody_orders_by_them(tmp_path: Path) -> None:
+    """A channel with a rate wants to know its fastest sellers, though here nothing is held back."""
+    rules = relaying(load(tmp_path, channels_yaml=CHANNELS, rules=RULES))
+    assert rules.ranked == {"amazon-us"}
+    assert Engine(MemoryStore(), rules, "event").parts.publisher.tracks_sales
+
+
+def test_what_else_the_rules_say_stays(tmp_path: Path) -> None:
+    """Settings, low stock, and the fingerprint by which a rule set is known."""
+    rules = load(tmp_path, channels_yaml=CHANNELS, rules=RULES)
+    relayed = relaying(rules)
+    assert relayed.fingerprint == rules.fingerprint
+    assert relayed.settings.dedupe_window == 3 * DAY
+    assert [channel.publish.low_stock for channel in relayed.channels] == [3, 0]
