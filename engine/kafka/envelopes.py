@@ -28,18 +28,21 @@ class PoisonEnvelopeError(CorruptStateError):
 class Run(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Movements of one partition of an incoming topic, in its order: offsets only rise.
 
-    `payloads` are the movements' JSON bytes as they came; as many as `offsets`.
+    `payloads` are the movements' JSON bytes as they came; as many as `offsets`. `incarnation` tells
+    a topic from one of the same name that was deleted before: their offsets have nothing to do with
+    each other.
     """
 
     topic: str
     partition: int
+    incarnation: int
     offsets: list[int]
     payloads: list[bytes]
 
     @property
     def source(self) -> str:
-        """Where the run comes from: `movements.pos/3`."""
-        return f"{self.topic}/{self.partition}"
+        """Where offsets rise for ever: `movements.pos/3#1763712000000`."""
+        return f"{self.topic}/{self.partition}#{self.incarnation}"
 
 
 class Movements:
@@ -59,7 +62,7 @@ class Movements:
         """Where a movement came from: `movements.pos/3@1234`."""
         for run in self.runs:
             if index < len(run.offsets):
-                return f"{run.source}@{run.offsets[index]}"
+                return f"{run.topic}/{run.partition}@{run.offsets[index]}"
             index -= len(run.offsets)
         raise IndexError(index)
 

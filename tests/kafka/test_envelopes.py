@@ -24,8 +24,8 @@ from engine.kafka.envelopes import (
 from engine.kafka.partitioning import murmur2, partition_of
 
 RUNS = [
-    Run("movements.pos", 3, [10, 12], [b"{}", b"\xff\xfe"]),
-    Run("movements.wms", 0, [7], [b'{"id":"x"}']),
+    Run("movements.pos", 3, 1, [10, 12], [b"{}", b"\xff\xfe"]),
+    Run("movements.wms", 0, 1, [7], [b'{"id":"x"}']),
 ]
 
 
@@ -62,8 +62,8 @@ def test_time_and_control_entries_come_back_as_they_were() -> None:
         b"\x07",
         b"{}",
         b"\x01" + msgspec.msgpack.encode([]),
-        b"\x01" + msgspec.msgpack.encode([["movements.pos", 0, [], []]]),
-        b"\x01" + msgspec.msgpack.encode([["movements.pos", 0, [1, 2], [b"x"]]]),
+        b"\x01" + msgspec.msgpack.encode([["movements.pos", 0, 1, [], []]]),
+        b"\x01" + msgspec.msgpack.encode([["movements.pos", 0, 1, [1, 2], [b"x"]]]),
     ],
 )
 def test_what_no_worker_would_write_is_called_poison(value: bytes | None) -> None:
