@@ -41,7 +41,8 @@ class Sweep(msgspec.Struct, array_like=True):
 class Standing(msgspec.Struct, omit_defaults=True):
     """The engine's own record: all that its next step needs beside the keys themselves.
 
-    Instants are None before the clock runs. `cut` is the tick of a snapshot that is being written.
+    Instants are None before the clock runs. `tick` is the length of the ticks of which `last_tick`
+    is one, microseconds. `cut` is the tick of a snapshot that is being written.
     `channels` are all that were ever configured, by slot; `order` those of the rules in force.
     """
 
@@ -49,6 +50,7 @@ class Standing(msgspec.Struct, omit_defaults=True):
     clock_mode: str = "wall"
     clock: int | None = None
     last_tick: int | None = None
+    tick: int = 0
     commit: int = 0
     epoch: int = 0
     fingerprint: str = ""

@@ -96,9 +96,8 @@ class Parts:
         self.rules = rules
         self.settings = rules.settings
         standing.channels.extend(new)
-        if standing.last_tick is not None:
-            # The length of a tick may be another now.
-            standing.last_tick -= standing.last_tick % self.settings.publish_tick
+        if standing.tick != self.settings.publish_tick:
+            self._use_tick(self.settings.publish_tick)
         self.slots.clear()
         self.slots.update({name: slot for slot, name in enumerate(standing.channels)})
         self.decoder = MovementDecoder([channel.name for channel in rules.channels])
@@ -113,6 +112,13 @@ class Parts:
             self.begin_epoch(standing.clock)
         else:
             self.use_plan()
+
+    def _use_tick(self, tick: int) -> None:
+        """Let ticks have another length; those of it that the clock has reached have passed."""
+        standing = self.standing
+        standing.tick = tick
+        if standing.last_tick is not None and standing.clock is not None:
+            standing.last_tick = standing.clock - standing.clock % tick
 
     def begin_epoch(self, instant: int | None) -> None:
         """Number the rules in force from the instant, and begin to look at every SKU again."""

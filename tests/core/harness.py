@@ -86,9 +86,12 @@ class EngineRun:
         self.engine.change_rules(self.rules)
         self._commit()
 
-    def restart(self) -> None:
-        """Start another engine on the store."""
+    def restart(self, rules: Mapping[str, Any] | None = None) -> None:
+        """Start another engine on the store, under other rules if some are given."""
         self._commit()
+        if rules is not None:
+            write_rules_folder(rules, self.folder)
+            self.rules = load_rules(self.folder)
         self.engine = Engine(self.store, self.rules, self.clock)
 
     def replay(self, exception: str, line: bytes, accept_old: bool = False) -> Outcome:

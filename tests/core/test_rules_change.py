@@ -165,6 +165,22 @@ def test_ticks_of_another_length_are_whole_multiples_of_it_at_once(
     assert values(run, "web")[-1][1] == 8
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_no_shorter_tick_lies_behind_the_clock(restarted: bool, tmp_path: Path) -> None:
+    """The last long tick was seconds ago: what is due now is due after the clock, and is told."""
+    told: Rules = {"channels": {"web": {}}, "settings": {"publish_tick": "7s"}}
+    run = running(told, tmp_path, "12:00:03 receipt A@L 10")
+    clock = run.engine.clock or 0
+    run.change_rules({"channels": {"web": {}}, "settings": {"publish_tick": "1s"}})
+    if restarted:
+        run.restart()
+    due = run.engine.next_publication()
+    assert due is not None
+    assert due > clock
+    run.finish()
+    assert values(run, "web") == [("A", 10, "12:00:04")]
+
+
 def test_many_keys_are_looked_at_again_some_each_tick_while_others_move(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,8 @@ BRANDS = ("acme", "globex")
 ITEM_TAGS = ("fragile", "promo")
 CHANNEL_NAMES = ("amazon-us", "web", "ebay", "click-and-collect")
 
+FILES = ("channels.yaml", "engine.yaml", "generated.rules.yaml", "locations.csv", "items.csv")
+
 _QUOTED_TIME = re.compile(r"^(\s*(?:- )?(?:from|until): )'(.*)'$", re.MULTILINE)
 
 
@@ -50,8 +52,10 @@ def random_rules(
 
 
 def write_rules_folder(rules: Mapping[str, Any], folder: Path) -> None:
-    """Writes the files of a rules folder as an engine reads them."""
+    """Writes the files of a rules folder as an engine reads them, in place of any before."""
     folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
     _write_yaml(folder / "channels.yaml", {"channels": rules["channels"]})
     if rules.get("settings"):
         _write_yaml(folder / "engine.yaml", rules["settings"])
