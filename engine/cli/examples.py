@@ -12,17 +12,33 @@ from typing import Final, NamedTuple
 
 
 class Example(NamedTuple):
-    """What one wants to do, and what to type into a shell; some run until they are stopped."""
+    """What one wants to do, and what to type into a shell.
+
+    Some run until they are stopped; some need a Kafka broker at `BROKERS`.
+    """
 
     says: str
     command: str
     until_stopped: bool = False
+    needs_brokers: bool = False
 
 
 _RUN: Final = Example(
     "Replay a file of movements, as fast as it can be read",
     "sellable run --rules rules --data data --input movements.ndjson --clock event --once",
 )
+
+BROKERS: Final = "localhost:9092"
+
+
+def _with_brokers(says: str, command: str) -> Example:
+    return Example(says, command, needs_brokers=True)
+
+
+def _worker(says: str, command: str, more: str) -> Example:
+    line = f"{command} --brokers {BROKERS} --rules rules{more}"
+    return Example(says, line, until_stopped=True, needs_brokers=True)
+
 
 EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = MappingProxyType(
     {
@@ -141,6 +157,52 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = MappingProxyType(
         ),
         "snapshot": (
             Example("Into the file reconciliation.snapshots", "sellable snapshot --data data"),
+        ),
+        "topics": (
+            _with_brokers(
+                "Make the topics, on a broker on this machine",
+                "sellable topics create --brokers localhost:9092 --rules rules",
+            ),
+        ),
+        "topics create": (
+            _with_brokers(
+                "On a broker on this machine, with few partitions",
+                "sellable topics create --brokers localhost:9092 --rules rules --partitions 3",
+            ),
+        ),
+        "topics check": (
+            _with_brokers(
+                "For a program",
+                "sellable topics check --brokers localhost:9092 --rules rules \\\n"
+                "    --partitions 3 --json",
+            ),
+        ),
+        "topics describe": (
+            Example("As a table", "sellable topics describe --rules rules"),
+            Example(
+                "As they would be on a cluster of your own, for a program",
+                "sellable topics describe --rules rules --replication 3 --json",
+            ),
+        ),
+        "worker": (
+            _worker("Bring movements in", "sellable worker ingest", " --data ingest"),
+            _worker("Keep the book", "sellable worker ledger", " --data ledger"),
+        ),
+        "worker ingest": (
+            _worker("With brokers on this machine", "sellable worker ingest", " --data ingest"),
+        ),
+        "worker ledger": (
+            _worker("With brokers on this machine", "sellable worker ledger", " --data ledger"),
+        ),
+        "worker publish": (
+            _worker("With brokers on this machine", "sellable worker publish", " --data publish"),
+        ),
+        "worker dispatch": (
+            _worker(
+                "With brokers and Redis on this machine",
+                "sellable worker dispatch",
+                " --data dispatch \\\n    --redis-url redis://127.0.0.1:6379/0",
+            ),
         ),
         "demo": (Example("A month of it", "sellable demo --days 31"),),
     }

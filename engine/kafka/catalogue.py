@@ -131,8 +131,8 @@ TOPICS: Final = (
     Topic(
         CATALOGUE_LOCATIONS,
         Direction.INCOMING,
-        "Attributes of locations; a message replaces the row of `locations.csv`, one without a"
-        " value takes it away.",
+        "Attributes of locations; a message counts before the row of `locations.csv`, until one"
+        " without a value takes it back.",
         "`location`",
         "catalogue.locations",
         partitions=Partitions.ONE,
@@ -141,8 +141,8 @@ TOPICS: Final = (
     Topic(
         CATALOGUE_ITEMS,
         Direction.INCOMING,
-        "Attributes of items; a message replaces the row of `items.csv`, one without a value"
-        " takes it away.",
+        "Attributes of items; a message counts before the row of `items.csv`, until one without a"
+        " value takes it back.",
         "`sku`",
         "catalogue.items",
         partitions=Partitions.ONE,

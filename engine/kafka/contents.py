@@ -23,6 +23,7 @@ from engine.kafka.settings import KafkaSettings
 CHUNK_BYTES: Final = 512 * 1024
 KEPT_CONTENTS: Final = 4
 POLL_MS: Final = 500
+CURRENT_RULES: Final = b"current/rules"
 
 Files = Mapping[str, bytes]
 
@@ -61,6 +62,36 @@ async def write_content(producer: AIOKafkaProducer, settings: KafkaSettings, fil
     for key, value in _messages(name, pack(files)):
         await producer.send_and_wait(settings.topic(CONTENTS), value, key=key, partition=0)
     return name
+
+
+async def point(producer: AIOKafkaProducer, settings: KafkaSettings, name: str) -> None:
+    """Note that the rules of this name are in every partition of the ledger's log.
+
+    Raises:
+        KafkaError: it could not be written.
+    """
+    await producer.send_and_wait(
+        settings.topic(CONTENTS), name.encode(), key=CURRENT_RULES, partition=0
+    )
+
+
+async def pointed(settings: KafkaSettings) -> str | None:
+    """The name of the rules that were put into every partition last, None before the first.
+
+    Raises:
+        KafkaError: the brokers refuse.
+    """
+    place = TopicPartition(settings.topic(CONTENTS), 0)
+    found: str | None = None
+    async with make_consumer(settings, "contents") as consumer:
+        consumer.assign([place])
+        end = (await consumer.end_offsets([place]))[place]
+        await consumer.seek_to_beginning(place)
+        while await consumer.position(place) < end:
+            for record in (await consumer.getmany(timeout_ms=POLL_MS)).get(place, ()):
+                if record.key == CURRENT_RULES and record.value is not None:
+                    found = record.value.decode()
+    return found
 
 
 class Contents:

@@ -129,6 +129,9 @@ class KafkaSettings(BaseSettings):
     compression: Literal["none", "lz4", "zstd", "snappy", "gzip"] = Field(
         "lz4", description="How envelopes are compressed."
     )
+    overrides: dict[str, str] = Field(
+        {}, description="Settings in place of those of engine.yaml, by dotted name."
+    )
     metrics_listen: str | None = Field(
         None, description="Where Prometheus finds this worker's metrics: HOST:PORT."
     )

@@ -146,6 +146,11 @@ class WorkerMetrics:
             "Mistakes in the rules folder: while there are any, the rules in force stay.",
             registry=self.registry,
         )
+        self.catalogue_refusals = Counter(
+            "sellable_catalogue_refusals",
+            "Messages of the catalogue topics that are no valid rows; the rows before them stay.",
+            registry=self.registry,
+        )
 
 
 @contextmanager

@@ -16,10 +16,13 @@ FAST = [
     (command, example)
     for command, examples in EXAMPLES.items()
     for example in examples
-    if command != "demo" and not example.until_stopped
+    if command != "demo" and not example.until_stopped and not example.needs_brokers
 ]
 FOLLOWING = [
-    example for examples in EXAMPLES.values() for example in examples if example.until_stopped
+    example
+    for examples in EXAMPLES.values()
+    for example in examples
+    if example.until_stopped and not example.needs_brokers
 ]
 COMMANDS = [
     "run",
@@ -36,6 +39,15 @@ COMMANDS = [
     "exceptions replay",
     "exceptions dismiss",
     "snapshot",
+    "topics",
+    "topics create",
+    "topics check",
+    "topics describe",
+    "worker",
+    "worker ingest",
+    "worker ledger",
+    "worker publish",
+    "worker dispatch",
     "demo",
 ]
 
