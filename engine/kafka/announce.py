@@ -142,8 +142,11 @@ def read_folder(settings: KafkaSettings) -> dict[str, bytes]:
     """The files of the rules folder that decide, and the settings that were given besides.
 
     Raises:
+        RulesError: there is no such folder.
         OSError: a file cannot be read.
     """
+    if not settings.rules.is_dir():
+        load_rules(settings.rules)
     files = {
         path.name: path.read_bytes()
         for path in sorted(settings.rules.iterdir())

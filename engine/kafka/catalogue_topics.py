@@ -107,16 +107,16 @@ class CatalogueTopics:
             fresh: dict[str, Row] = {}
             for record in records:
                 key = (record.key or b"").decode(errors="replace")
+                if key in fresh or record.value is None:
+                    self._keep(kind, fresh)
+                    fresh = {}
                 if record.value is None:
-                    fresh.pop(key, None)
                     self.version += self._rows[kind.file].pop(key, None) is not None
                     continue
                 row = self._row(kind, key, record)
                 if row is not None:
                     fresh[key] = row
-            valid = self._valid(kind, fresh)
-            self.version += bool(valid)
-            self._rows[kind.file].update(valid)
+            self._keep(kind, fresh)
 
     def merged(self, files: Files) -> Files:
         """The files of a rules folder with the rows of the topics in place of theirs."""
@@ -147,10 +147,10 @@ class CatalogueTopics:
             return None
         return row
 
-    def _valid(self, kind: _Kind, rows: Mapping[str, Row]) -> dict[str, Row]:
-        """Those rows that the rules' own reader finds no mistake in."""
+    def _keep(self, kind: _Kind, rows: Mapping[str, Row]) -> None:
+        """Let those rows count that the rules' own reader finds no mistake in."""
         if not rows:
-            return {}
+            return
         names = list(rows)
         with tempfile.TemporaryDirectory(prefix="sellable-catalogue-") as temporary:
             folder = Path(temporary)
@@ -162,7 +162,9 @@ class CatalogueTopics:
             name = names[mistake.line - FIRST_ROW]
             wrong.add(name)
             self._refuse(kind, name, f"{mistake.message}. {mistake.remedy}")
-        return {name: row for name, row in rows.items() if name not in wrong}
+        valid = {name: row for name, row in rows.items() if name not in wrong}
+        self.version += bool(valid)
+        self._rows[kind.file].update(valid)
 
     def _refuse(self, kind: _Kind, key: str, reason: str) -> None:
         self._metrics.catalogue_refusals.inc()

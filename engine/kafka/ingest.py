@@ -13,9 +13,9 @@ from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from engine.kafka.announce import Announcer, rules_are_announced
+from engine.kafka.announce import Announcer, load_files, read_folder, rules_are_announced
 from engine.kafka.batches import Batch, read_batches
 from engine.kafka.catalogue import (
     CATALOGUE_ITEMS,
@@ -75,6 +75,7 @@ async def ingest(settings: KafkaSettings, metrics: WorkerMetrics, stop: asyncio.
         SellableError: it cannot start, or must not go on.
     """
     log = structlog.get_logger("sellable.ingest").bind(worker=settings.worker_id)
+    load_files(read_folder(settings))  # with mistakes in the rules nothing is started
     partitions = await ledger_partitions(settings, (ENVELOPES, CHANGELOG))
     await check_topics(settings, (CONTENTS, CATALOGUE_LOCATIONS, CATALOGUE_ITEMS))
     producer = make_producer(settings, KIND)
@@ -164,6 +165,8 @@ class _Ingest:
         except OffsetOutOfRangeError as error:
             await self._sources.prepare(error.args[0])
             return {}
+        except NoOffsetForPartitionError:
+            return {}  # it was just assigned, and is about to be told where to start
         return found
 
     def _take(self, place: TopicPartition, batches: list[Batch]) -> None:

@@ -83,6 +83,7 @@ class Sources(ConsumerRebalanceListener):  # type: ignore[misc]  # it has no typ
         try:
             if self._leader in assigned:
                 self._member.pause(self._leader)
+                self._member.seek(self._leader, 0)
             await self.prepare([place for place in assigned if place != self._leader])
             await self._lead(self._leader in assigned)
         except Exception as error:  # noqa: BLE001 - aiokafka would only log it; the worker stops
