@@ -176,6 +176,9 @@ class Parts:
             boundary = min(boundary, self.book.expiries[0][0])
         if self.next_edge is not None:
             boundary = min(boundary, self.next_edge)
+        if self.window.end is not None:
+            # Due at the clock's own instant still, when the edge at it asked for a commit first.
+            boundary = min(boundary, self.window.end)
         self.boundary = boundary
 
     def _available(self, sku: Sku, location: str | None, channel: str | None) -> int:

@@ -480,7 +480,12 @@ class Publisher:
         pending = {(outlet.slot, ref) for outlet in self.outlets for ref in outlet.throttle.pending}
         for sku in self.book.dirty:
             self.sums.fold(self.book, sku)
-            pending = {(slot, ref) for slot, ref in pending if ref[0] != sku.name}
+            looked_at = {"", *self._places_of(sku)}
+            pending = {
+                (slot, ref)
+                for slot, ref in pending
+                if ref[0] != sku.name or ref[1] not in looked_at
+            }
             for outlet, location in self._differing(sku):
                 pending.add((outlet.slot, (sku.name, location)))
         return len(pending)

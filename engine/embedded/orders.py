@@ -8,9 +8,9 @@ from typing import Any
 
 import structlog
 
-from engine.contracts.errors import SellableError, UsageError
+from engine.contracts.errors import UsageError
 from engine.core.parts import EVENT
-from engine.embedded.dead_letter_desk import dismiss, replay
+from engine.embedded.dead_letter_desk import StillRefused, dismiss, replay
 from engine.embedded.folder import answer, take_orders
 from engine.embedded.rules_watch import RulesWatch
 from engine.embedded.runtime import Runtime, wall_clock
@@ -50,20 +50,25 @@ class OrderDesk:
         try:
             self.runtime.engine.change_rules(rules)
             self.runtime.begin_topics()
-        except SellableError as error:
+        except UsageError as error:
             log = structlog.get_logger("sellable.rules")
             log.error("rules cannot be used here, those in force stay", reason=error.message)
         self.runtime.commit()
 
 
 def carry_out(runtime: Runtime, order: dict[str, Any]) -> dict[str, Any]:
-    """Carry out one order; an error becomes an answer, never a stop of the engine."""
+    """Carry out one order; what is wrong with the order becomes an answer.
+
+    Raises:
+        SellableError: the store or the outputs have failed. What was to be committed then is in
+            neither of them nor in memory, so the engine has to stop and start again.
+    """
     work = _WORK.get(str(order.get("order")))
     if work is None:
         return {"error": f"there is no order {order.get('order')!r}", "advice": ""}
     try:
         return work(runtime, order)
-    except SellableError as error:
+    except (UsageError, StillRefused) as error:
         return {"error": error.message, "advice": error.advice, "exit_code": error.exit_code}
 
 

@@ -67,6 +67,7 @@ class OutputFiles:
         OutputDamagedError: a file is shorter than its committed length.
         OutputInUseError: another engine writes to the folder.
         UsageError: the folder cannot be made or written.
+        SellableError: what a killed run left behind cannot be cut off.
     """
 
     def __init__(self, folder: Path, committed: Mapping[str, int] | None) -> None:
@@ -207,10 +208,17 @@ class OutputFiles:
                     "was written already is not written again there.",
                 )
             if found > length:
-                os.truncate(path, length)
+                self._cut(topic, length)
         for path in self._topic_files():
-            if path.name.removesuffix(SUFFIX) not in committed:
-                os.truncate(path, 0)
+            topic = path.name.removesuffix(SUFFIX)
+            if topic not in committed:
+                self._cut(topic, 0)
+
+    def _cut(self, topic: str, length: int) -> None:
+        try:
+            os.truncate(self.path(topic), length)
+        except OSError as error:
+            raise self._explain(error, topic) from error
 
     def _topic_files(self) -> list[Path]:
         return sorted(

@@ -32,6 +32,10 @@ COUNT_MASK = (1 << COUNT_BITS) - 1
 # A line of a document: location, SKU, disposition, signed quantity, movements.
 Line = tuple[str, str, str, int, int]
 
+# What one commit keeps of the open window: its start and length, the time zone of each location
+# that has one, and what was booked.
+_Saved = tuple[int, int, dict[str, str], list[Entry]]
+
 # A group is what shares a document: business date (ordinal), and type.
 Group = tuple[int, str]
 
@@ -125,16 +129,25 @@ class Window:
         """Return what was booked since the last call, for the store."""
         if not self.unsaved:
             return None
-        packed = msgspec.msgpack.encode([self.start, self.length, self.unsaved])
+        places = sorted({entry[2] for entry in self.unsaved})
+        zones = {place: zone.key for place in places if (zone := self._zone_of(place)) is not None}
+        packed = msgspec.msgpack.encode([self.start, self.length, zones, self.unsaved])
         self.unsaved = []
         return packed
 
     def restore(self, saved: Iterable[bytes]) -> None:
-        """Take up what `take_changes` gave before; the open window keeps the length it had."""
+        """Take up what `take_changes` gave before.
+
+        The open window keeps the length that it had, and its lines the business dates that they
+        had, whatever the rules and the catalogue say by now.
+        """
         for packed in saved:
-            saved_as = tuple[int, int, list[Entry]]
-            self.start, self.length, entries = msgspec.msgpack.decode(packed, type=saved_as)
+            self.start, self.length, zones, entries = msgspec.msgpack.decode(packed, type=_Saved)
+            known = {place: ZoneInfo(name) for place, name in zones.items()}
+            self._places.clear()
+            self._zones = {entry[2]: known.get(entry[2]) for entry in entries}
             self._add(entries)
+        self.forget_zones()
 
     def forget_zones(self) -> None:
         """Ask for the locations' time zones again: the catalogue may be another."""

@@ -282,3 +282,53 @@ def test_rules_may_change_before_the_clock_runs(tmp_path: Path) -> None:
     tell(run, "12:00:00 receipt A@L 10")
     run.finish()
     assert [told[1] for told in values(run, "web")] == [8]
+
+
+def test_what_was_booked_keeps_its_business_date_when_the_time_zone_changes(
+    tmp_path: Path,
+) -> None:
+    """Also when the engine starts again before the window is posted."""
+    rules: Rules = {"channels": {"web": {}}, "locations": [{"location": "L"}]}
+    run = running(rules, tmp_path, "12:00:00 receipt A@L 10")
+    elsewhere = {"location": "L", "timezone": "Pacific/Auckland"}
+    run.change_rules({**rules, "locations": [elsewhere]})
+    run.restart()
+    tell(run, "12:00:10 receipt A@L 5")
+    run.restart()
+    run.finish()
+    dates = {told["business_date"]: told["lines"][0]["quantity"] for told in run.postings}
+    assert dates == {"2026-11-20": 10, "2026-11-21": 5}
+
+
+def test_a_window_that_ends_at_the_instant_of_an_edge_is_posted_though_the_engine_starts_again(
+    tmp_path: Path,
+) -> None:
+    """The edge asks for a commit before the window ends; what comes then is of the next window."""
+    rule = {"name": "b", "buffer": {"units": 1}, "from": "2026-11-20T12:15:00Z"}
+    rules: Rules = {
+        "settings": {"publish_tick": "13s"},
+        "channels": {"web": {}},
+        "rules": [rule],
+    }
+    run = EngineRun(rules_folder(rules, tmp_path), restarts=1.0)
+    tell(run, "12:14:50 receipt A@L 10", "12:15:01 sale A@L 3")
+    run.finish()
+    ends = [(told["type"], told["window_end"][11:19]) for told in run.postings]
+    assert ends == [("receipt", "12:15:00"), ("sale", "12:30:00")]
+
+
+def test_keys_held_back_are_counted_though_another_location_has_just_moved(
+    tmp_path: Path,
+) -> None:
+    """The first location waits out its interval; the second was touched since the tick."""
+    web = {"granularity": "location", "publish": {"min_interval": "1h"}}
+    run = running(
+        {"channels": {"web": web}},
+        tmp_path,
+        "12:00:00 receipt A@L 10",
+        "12:00:02 receipt A@L 5",
+        "12:00:04 expect A@M 1",
+    )
+    assert run.engine.pending() == 2
+    run.restart()
+    assert run.engine.pending() == 2

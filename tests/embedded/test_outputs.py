@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.contracts.errors import UsageError
+from engine.contracts.errors import SellableError, UsageError
 from engine.embedded.outputs import (
     OutputDamagedError,
     OutputFiles,
@@ -211,3 +211,16 @@ def test_no_space_and_no_quota_are_the_same_trouble(
         monkeypatch.setattr(os, "write", refuse)
         with pytest.raises(OutputFullError, match=r"exceptions\.ndjson"):
             files.flush()
+
+
+def test_what_cannot_be_cut_off_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that has gone bad, say: the file is named, and what to do."""
+    (tmp_path / "exceptions.ndjson").write_bytes(b"{1}\n{2")
+
+    def refuse(path: Path, length: int) -> None:
+        raise OSError(5, os.strerror(5))
+
+    monkeypatch.setattr(os, "truncate", refuse)
+    with pytest.raises(SellableError, match=r"exceptions\.ndjson.*Input/output") as caught:
+        OutputFiles(tmp_path, {"exceptions": 4})
+    assert "start again" in caught.value.advice
