@@ -14,6 +14,7 @@ from rich.table import Table
 from benchmarks.check import DifferentError, check_full, check_small
 from benchmarks.inv1 import generate
 from benchmarks.inv1_lines import Workload
+from benchmarks.kafka_ingest import measure_ingest
 from benchmarks.latency import measure_latency, print_latency
 from benchmarks.process import FailedRunError, Folders, floor_us, machine, run_once
 from benchmarks.report import MEGABYTE, Row, print_series, print_speed
@@ -98,6 +99,24 @@ def latency(
     print_latency(measure_latency(rate, seconds, _tell), Console())
 
 
+def kafka_ingest(movements: Movements = 1_000_000) -> None:
+    """How much CPU time does ingest take a movement of INV-1, through a real broker?"""
+    made = generate(Workload(movements=movements))
+    with tempfile.TemporaryDirectory(prefix="sellable-bench-") as temporary:
+        cost = measure_ingest(Path(made.path), Path(temporary), _tell)
+    table = Table(title="kafka-ingest", title_justify="left", caption=machine())
+    for name in ("movements", "CPU a movement", "movements/s a core", "in all", "peak memory"):
+        table.add_column(name, justify="right")
+    table.add_row(
+        f"{cost.movements:,}",
+        f"{cost.cpu_s / cost.movements * 1e6:.2f} us",
+        f"{cost.movements / cost.cpu_s:,.0f}",
+        f"{cost.wall_s:.1f} s, {cost.movements / cost.envelopes:,.0f} an envelope",
+        f"{cost.peak_bytes / MEGABYTE:,.0f} MB",
+    )
+    Console().print(table)
+
+
 def _tell(step: str) -> None:
     Console(stderr=True).print(step, highlight=False)
 
@@ -109,7 +128,7 @@ def main() -> None:
         add_completion=False,
         no_args_is_help=True,
     )
-    for function in (inv1, flat_keys, flat_locations, flat_rules, keys, latency):
+    for function in (inv1, flat_keys, flat_locations, flat_rules, keys, latency, kafka_ingest):
         app.command()(function)
     try:
         app()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Final
 
 import structlog
 from rich.progress import (
@@ -22,17 +20,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from engine.cli.collecting import rare_collections
 from engine.cli.printing import console, say
 from engine.cli.summary import Summary, summarise
 from engine.embedded.inputs import Inputs
 from engine.embedded.loop import Job, Stop, run
 from engine.embedded.runtime import Runtime
 from engine.rules.loader import load_rules
-
-YOUNG_OBJECTS: Final = 5_000_000
-"""New objects between two looks of the garbage collector (700 by default). The engine makes next
-to no cycles and keeps many objects: looking rarely saves a sixth of the time of a replay, at no
-measurable cost in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +68,7 @@ def _run(runtime: Runtime, plan: Plan, stop: Stop) -> Summary:
     saved = runtime.record.positions
     with (
         Inputs(plan.inputs, plan.merge, saved, follow=not plan.once) as inputs,
-        _rare_collections(),
+        rare_collections(),
         _watched(runtime) as watcher,
     ):
         ending = run(runtime, inputs, plan.rules, Job(plan.once, stop, watcher))
@@ -100,20 +94,6 @@ def _stopped_by_signals() -> Iterator[Stop]:
     finally:
         for each in signals:
             signal.signal(each, before[each])
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Keep the garbage collector from looking at what is there for good, again and again."""
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 class _Watcher:

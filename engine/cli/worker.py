@@ -8,6 +8,7 @@ from typing import Final
 import typer
 
 from engine.cli.app import new_app
+from engine.cli.collecting import rare_collections
 from engine.cli.examples import epilog
 from engine.cli.kafka_settings import with_kafka_settings
 from engine.cli.settings import with_settings
@@ -82,4 +83,6 @@ def dispatch(settings: KafkaSettings) -> None:
 
 def _run(kind: str, settings: KafkaSettings) -> None:
     set_up_logs()
-    import_module(f"engine.kafka.{kind}").run(settings)
+    run = import_module(f"engine.kafka.{kind}").run
+    with rare_collections():
+        run(settings)

@@ -127,7 +127,7 @@ class KafkaSettings(BaseSettings):
         description="Bytes of movements in one envelope, at most.",
     )
     compression: Literal["none", "lz4", "zstd", "snappy", "gzip"] = Field(
-        "lz4", description="How envelopes are compressed."
+        "zstd", description="How what workers write is compressed."
     )
     overrides: dict[str, str] = Field(
         {}, description="Settings in place of those of engine.yaml, by dotted name."
