@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 class Example(NamedTuple):
     """What one wants to do, and what to type into a shell.
 
-    Some run until they are stopped; some need a Kafka broker at `BROKERS`.
+    Some run until they are stopped; some need a Kafka broker at `BROKERS`, or Redis.
     """
 
     says: str
@@ -157,6 +157,17 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = MappingProxyType(
         ),
         "snapshot": (
             Example("Into the file reconciliation.snapshots", "sellable snapshot --data data"),
+        ),
+        "lookup": (
+            _with_brokers(
+                "On every channel",
+                "sellable lookup 10-0001 --redis-url redis://127.0.0.1:6379/0",
+            ),
+            _with_brokers(
+                "On one, for a program",
+                "sellable lookup 10-0001 --channel web-shop --json \\\n"
+                "    --redis-url redis://127.0.0.1:6379/0",
+            ),
         ),
         "topics": (
             _with_brokers(

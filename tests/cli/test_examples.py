@@ -39,6 +39,7 @@ COMMANDS = [
     "exceptions replay",
     "exceptions dismiss",
     "snapshot",
+    "lookup",
     "topics",
     "topics create",
     "topics check",
