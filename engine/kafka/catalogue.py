@@ -97,11 +97,26 @@ FINDINGS: Final = "reconciliation.findings"
 EXCEPTIONS: Final = "exceptions"
 OUTCOMES: Final = "movements.outcomes"
 
+APPEND_TIME: Final[Mapping[str, str]] = MappingProxyType(
+    {"message.timestamp.type": "LogAppendTime"}
+)
+"""Where time is that of the brokers, not of whoever wrote."""
+
+DELETE_RETENTION_MS: Final = DAY_MS
+"""How long a compacted topic keeps the message that takes a key away."""
 COMPACT_SOON: Final[Mapping[str, str]] = MappingProxyType(
-    {"segment.ms": str(HOUR_MS), "min.cleanable.dirty.ratio": "0.1"}
+    {
+        "segment.ms": str(HOUR_MS),
+        "min.cleanable.dirty.ratio": "0.1",
+        "delete.retention.ms": str(DELETE_RETENTION_MS),
+        **APPEND_TIME,
+    }
 )
 """For compacted topics that are read from their start when a worker starts: little more than one
 message for each key."""
+QUANTITIES_LAG_MS: Final = HOUR_MS
+"""So long every quantity stays beside newer ones of its key: the publish worker finds again since
+when a key has been waiting."""
 
 TOPICS: Final = (
     Topic(
@@ -156,7 +171,7 @@ TOPICS: Final = (
         "envelopes of movements, time entries and control entries (MessagePack)",
         retention_ms=7 * DAY_MS,
         max_message_bytes=CARRYING_MESSAGE_BYTES,
-        config={"message.timestamp.type": "LogAppendTime"},
+        config=APPEND_TIME,
     ),
     Topic(
         CHANGELOG,
@@ -185,7 +200,7 @@ TOPICS: Final = (
         "`sku`, or `sku|location` for a channel of granularity location",
         "quantities (JSON)",
         cleanup=Cleanup.COMPACT,
-        config=COMPACT_SOON,
+        config={**COMPACT_SOON, "min.compaction.lag.ms": str(QUANTITIES_LAG_MS)},
     ),
     Topic(
         AVAILABILITY,

@@ -1,0 +1,249 @@
+"""The owner of one channel: reads its quantities from all partitions, and writes what it is told.
+
+`max_rate` and the order of risk are promises of a channel as a whole, so one worker at a time owns
+it, and the brokers refuse the publications of any earlier one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from engine.contracts.availability import Availability
+from engine.contracts.instants import parse_instant
+from engine.kafka.catalogue import AVAILABILITY, QUANTITIES, of_channel
+from engine.kafka.changelog import BATCH_BYTES
+from engine.kafka.channel_publisher import ChannelPublisher, Publication, Standing
+from engine.kafka.clients import make_consumer
+from engine.kafka.contents import Contents
+from engine.kafka.fencing import RENEW_AFTER_S, Identity, claim, fenced_producer, renew
+from engine.kafka.ledger_record import Headers, Message
+from engine.kafka.messages import (
+    CORRELATION_ID,
+    RULES_KEY,
+    SNAPSHOT_KEY,
+    Quantity,
+    RulesNotice,
+)
+from engine.kafka.outbox import Sender
+from engine.kafka.rules_content import read_rules
+from engine.kafka.settings import KafkaSettings
+from engine.telemetry.metrics import WorkerMetrics
+
+SETTLE_S: Final = 0.05
+"""A tick is taken up so long after its time: so long the ledger's quantities of it may travel."""
+POLL_MS: Final = 200
+FETCH_BYTES: Final = 2 * 1024 * 1024
+RECORDS_AT_ONCE: Final = 5_000
+MICROSECONDS_PER_SECOND: Final = 1_000_000
+STANDING: Final = "standing"
+SOURCE: Final = "source"
+CAUSE_ID: Final = "id"
+
+_decode_quantity = msgspec.json.Decoder(Quantity).decode
+_decode_availability = msgspec.json.Decoder(Availability).decode
+_decode_notice = msgspec.json.Decoder(RulesNotice).decode
+_decode_standing = msgspec.msgpack.Decoder(Standing).decode
+_encode = msgspec.json.Encoder().encode
+_encode_standing = msgspec.msgpack.Encoder().encode
+
+
+class ChannelOwner:
+    """One channel at work in this worker."""
+
+    def __init__(
+        self, settings: KafkaSettings, channel: str, contents: Contents, metrics: WorkerMetrics
+    ) -> None:
+        self.publisher = ChannelPublisher(channel)
+        self._settings = settings
+        self._channel = channel
+        self._contents = contents
+        self._metrics = metrics
+        self._notice: RulesNotice | None = None
+        self._log = structlog.get_logger("sellable.publish").bind(channel=channel)
+
+    async def run(self) -> None:
+        """Own the channel until cancelled.
+
+        Raises:
+            FencedError: another worker owns it by now.
+            KafkaError: the brokers refuse.
+        """
+        settings, channel = self._settings, self._channel
+        availability = _places(settings, of_channel(AVAILABILITY, channel))
+        quantities = _places(settings, of_channel(QUANTITIES, channel))
+        identity = await claim(settings, f"publish-{channel}", availability)
+        producer = await fenced_producer(settings, identity, max_batch_size=BATCH_BYTES)
+        consumer = make_consumer(
+            settings,
+            f"publish-{channel}",
+            max_partition_fetch_bytes=FETCH_BYTES,
+            max_poll_records=RECORDS_AT_ONCE,
+        )
+        try:
+            await consumer.start()
+            await self._rebuild(consumer, availability, quantities)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read(consumer))
+                tasks.create_task(self._tell(producer))
+                tasks.create_task(self._renew(identity, availability))
+        finally:
+            await consumer.stop()
+            await producer.stop()
+
+    # --- rebuild -------------------------------------------------------------------------------
+
+    async def _rebuild(
+        self,
+        consumer: AIOKafkaConsumer,
+        availability: Sequence[TopicPartition],
+        quantities: Sequence[TopicPartition],
+    ) -> None:
+        started = time.monotonic()
+        await _read_all(consumer, availability, self._take_publications)
+        await _read_all(consumer, quantities, self._take_quantities)
+        self._log.info(
+            "channel is served",
+            keys=len(self.publisher.keys),
+            seconds=round(time.monotonic() - started, 3),
+        )
+
+    async def _take_publications(self, place: TopicPartition, records: Sequence[Any]) -> None:
+        restore = self.publisher.restore
+        for record in records:
+            standing = next(value for name, value in record.headers if name == STANDING)
+            told = _decode_availability(record.value)
+            at = parse_instant(told.computed_at)
+            restore(told, at, place.partition, _decode_standing(standing))
+
+    # --- quantities ----------------------------------------------------------------------------
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            for place, records in (await consumer.getmany(timeout_ms=POLL_MS)).items():
+                await self._take_quantities(place, records)
+
+    async def _take_quantities(self, place: TopicPartition, records: Sequence[Any]) -> None:
+        take, partition = self.publisher.take, place.partition
+        for record in records:
+            if record.key[:1] != b"\x00":
+                take(_decode_quantity(record.value), partition)
+            elif record.key == RULES_KEY:
+                await self._take_notice(_decode_notice(record.value))
+            else:
+                assert record.key == SNAPSHOT_KEY, "there are no other notices"
+
+    async def _take_notice(self, notice: RulesNotice) -> None:
+        """Put in force what the ledger put in force last, in whichever partition first."""
+        if self._notice is not None and (notice.at, notice.rules) <= (
+            self._notice.at,
+            self._notice.rules,
+        ):
+            return
+        known, self._notice = self._notice, notice
+        if known is not None and known.rules == notice.rules:
+            return
+        rules = await read_rules(self._contents, notice.rules)
+        if rules is not None:
+            self.publisher.change_rules(rules)
+
+    # --- publications --------------------------------------------------------------------------
+
+    async def _tell(self, producer: AIOKafkaProducer) -> None:
+        senders = [
+            Sender(producer, number, self._settings.topic)
+            for number in range(self._settings.partitions)
+        ]
+        while True:
+            tick = await self._next_tick()
+            if not self.publisher.idle(tick):
+                await self._publish(senders, tick)
+            self._count()
+
+    async def _next_tick(self) -> int:
+        """Wait for the next tick that was not taken up yet, and for its quantities."""
+        length = self.publisher.tick_length
+        while length is None:
+            await asyncio.sleep(SETTLE_S)
+            length = self.publisher.tick_length
+        settle = int(SETTLE_S * MICROSECONDS_PER_SECOND)
+        now = _wall_clock() - settle
+        tick = max(now - now % length, self.publisher.last_tick) + length
+        await asyncio.sleep((tick + settle - _wall_clock()) / MICROSECONDS_PER_SECOND)
+        return tick
+
+    async def _publish(self, senders: Sequence[Sender], tick: int) -> None:
+        messages: dict[int, list[Message]] = {}
+        waited: list[int] = []
+        for publication in self.publisher.tick(tick):
+            messages.setdefault(publication.partition, []).append(_message(publication))
+            waited.append(publication.since)
+        topic = of_channel(AVAILABILITY, self._channel)
+        await asyncio.gather(
+            *(senders[number].send({topic: told}) for number, told in messages.items())
+        )
+        now = _wall_clock()
+        observe = self._metrics.publication_delay_seconds.labels(self._channel).observe
+        for since in waited:
+            observe((now - since) / MICROSECONDS_PER_SECOND)
+        self._metrics.publications.labels(self._channel).inc(len(waited))
+
+    def _count(self) -> None:
+        oldest = self.publisher.oldest()
+        waited = 0 if oldest is None else _wall_clock() - oldest
+        self._metrics.pending.labels(self._channel).set(self.publisher.pending())
+        self._metrics.oldest_pending_seconds.labels(self._channel).set(
+            waited / MICROSECONDS_PER_SECOND
+        )
+
+    async def _renew(self, identity: Identity, places: Sequence[TopicPartition]) -> None:
+        while True:
+            await asyncio.sleep(RENEW_AFTER_S)
+            await renew(self._settings, identity, places)
+
+
+def _message(publication: Publication) -> Message:
+    record = publication.record
+    cause = record.cause
+    headers: Headers = [
+        (SOURCE, cause.source.encode()),
+        (CAUSE_ID, cause.id.encode()),
+        (STANDING, _encode_standing(publication.standing)),
+    ]
+    if cause.correlation_id:
+        headers.append((CORRELATION_ID, cause.correlation_id.encode()))
+    key = record.sku if record.location is None else f"{record.sku}|{record.location}"
+    return key.encode(), _encode(record), headers
+
+
+async def _read_all(
+    consumer: AIOKafkaConsumer,
+    places: Sequence[TopicPartition],
+    take: Callable[[TopicPartition, Sequence[Any]], Awaitable[None]],
+) -> None:
+    """Read partitions from their starts up to where they end now; they stay assigned."""
+    consumer.assign(list(places))
+    await consumer.seek_to_beginning(*places)
+    missing: Mapping[TopicPartition, int] = await consumer.end_offsets(list(places))
+    while missing:
+        for place, records in (await consumer.getmany(timeout_ms=POLL_MS)).items():
+            await take(place, records)
+        missing = {
+            place: end for place, end in missing.items() if await consumer.position(place) < end
+        }
+
+
+def _places(settings: KafkaSettings, topic: str) -> list[TopicPartition]:
+    name = settings.topic(topic)
+    return [TopicPartition(name, number) for number in range(settings.partitions)]
+
+
+def _wall_clock() -> int:
+    """The time of day as an instant."""
+    return time.time_ns() // 1_000

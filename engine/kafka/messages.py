@@ -1,0 +1,161 @@
+"""What a step of the ledger tells, as messages of the topics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from engine.contracts.availability import RULES_SOURCE, Availability, Cause
+from engine.contracts.decisions import Decision
+from engine.contracts.exceptions import ExceptionRecord, Refusal
+from engine.contracts.movements import Movement
+from engine.contracts.outcomes import MovementOutcome
+from engine.contracts.postings import Posting
+from engine.core.engine import Engine
+from engine.core.publisher import sold_lately
+from engine.core.step import Outcome
+from engine.kafka.catalogue import QUANTITIES, of_channel
+from engine.kafka.ledger_record import Headers, Message, Messages
+
+CORRELATION_ID: Final = "correlation_id"
+OUTPUT_ID: Final = "id"
+"""Header of an output: unique for ever, and the same when it is sent again."""
+
+RULES_KEY: Final = b"\x00rules"
+SNAPSHOT_KEY: Final = b"\x00snapshot"
+"""Keys of the ledger's own notices in `quantities.<channel>`: every other key is a SKU's."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Quantity(msgspec.Struct, gc=False):
+    """What a channel may sell of a key since a tick, before the throttle.
+
+    `sales` is units sold in the current and the previous hour of the clock; `since` is when the
+    quantity began to change, microseconds.
+    """
+
+    sku: str
+    channel: str
+    location: str | None
+    quantity: Annotated[int, Meta(ge=0)]
+    status: str
+    version: Annotated[int, Meta(ge=1)]
+    computed_at: str
+    cause: Cause
+    sales: int
+    since: int
+
+
+class RulesNotice(msgspec.Struct):
+    """From here on the partition computes under other rules: `rules` names their content.
+
+    `position` rises with every change of rules, and is the same for the same one in no two
+    partitions: `at` is the partition's time, microseconds.
+    """
+
+    rules: str
+    at: int
+
+
+class SnapshotNotice(msgspec.Struct):
+    """Before this the partition's quantities are as of the tick `at`, after it they are later."""
+
+    at: int
+
+
+def quantities(engine: Engine) -> Messages:
+    """Take what the engine's last ticks have to tell of the channels."""
+    found: Messages = {}
+    parts = engine.parts
+    changed_at = engine.standing.rules_from or 0
+    for outlet in parts.publisher.outlets:
+        if not outlet.records:
+            continue
+        records, outlet.records = outlet.records, []
+        messages = found[of_channel(QUANTITIES, outlet.name)] = []
+        for record in records:
+            quantity = _quantity(engine, record, outlet.ranked, changed_at)
+            key = record.sku if record.location is None else f"{record.sku}|{record.location}"
+            messages.append((key.encode(), _encode(quantity), []))
+    return found
+
+
+def _quantity(engine: Engine, record: Availability, ranked: bool, changed_at: int) -> Quantity:
+    book = engine.parts.book
+    sku = book.sku(record.sku)
+    sales = 0
+    if ranked:
+        seller = sku.record if record.location is None else book.key(sku, record.location)
+        sales = sold_lately(seller, book.clock)
+    since = changed_at if record.cause.source == RULES_SOURCE else sku.record.touched_at
+    return Quantity(
+        record.sku,
+        record.channel,
+        record.location,
+        record.available,
+        record.status,
+        record.version,
+        record.computed_at,
+        record.cause,
+        sales,
+        since,
+    )
+
+
+def outcome_messages(
+    movements: Sequence[Movement | Refusal], outcomes: Iterable[Outcome]
+) -> list[Message]:
+    """What became of movements, one message each."""
+    messages: list[Message] = []
+    for movement, (outcome, refusal) in zip(movements, outcomes, strict=True):
+        code = None if refusal is None else refusal.code
+        headers: Headers = []
+        if movement.correlation_id:
+            headers.append((CORRELATION_ID, movement.correlation_id.encode()))
+        if isinstance(movement, Movement):
+            record = MovementOutcome(movement.source, movement.id, movement.sku, outcome, code)
+            messages.append((movement.sku.encode(), _encode(record), headers))
+        else:
+            messages.append(
+                (None, _encode(MovementOutcome(None, None, None, outcome, code)), headers)
+            )
+    return messages
+
+
+def output_messages(
+    outputs: dict[str, Sequence[msgspec.Struct]], partition: int, first: int
+) -> Messages:
+    """Decisions, postings and exceptions as messages; `first` is the number of the first."""
+    found: Messages = {}
+    number = first
+    for topic, records in outputs.items():
+        messages = found[topic] = []
+        for record in records:
+            key, value, headers = _message(record, partition)
+            headers.append((OUTPUT_ID, f"{partition}-{number}".encode()))
+            messages.append((key, value, headers))
+            number += 1
+    return found
+
+
+def _message(record: msgspec.Struct, partition: int) -> Message:
+    if isinstance(record, Decision):
+        return record.sku.encode(), _encode(record), _correlated(record.correlation_id)
+    if isinstance(record, Posting):
+        return None, _encode(record), []
+    assert isinstance(record, ExceptionRecord), f"nobody knows how to send a {type(record)}"
+    record.exception = exception_name(partition, record.exception)
+    return record.exception.encode(), _encode(record), _correlated(record.correlation_id)
+
+
+def _correlated(correlation_id: str | None) -> Headers:
+    return [] if not correlation_id else [(CORRELATION_ID, correlation_id.encode())]
+
+
+def exception_name(partition: int, exception: str) -> str:
+    """The identity of a partition's exception among those of all: `x-3-00000001`."""
+    return f"x-{partition}-{exception.removeprefix('x-')}"

@@ -1,0 +1,255 @@
+"""The owner of one partition of the ledger: takes envelopes, commits steps, sends outputs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import Final
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import OutOfOrderSequenceNumber, ProducerFenced
+
+from engine.kafka.catalogue import (
+    CHANGELOG,
+    DECISIONS,
+    ENVELOPES,
+    EXCEPTIONS,
+    OUTCOMES,
+    POSTINGS,
+    QUANTITIES,
+    SNAPSHOTS,
+    of_channel,
+)
+from engine.kafka.changelog import MICROSECONDS_PER_MS, Changelog
+from engine.kafka.contents import Contents
+from engine.kafka.envelopes import (
+    CONTROL,
+    ControlEntry,
+    PoisonEnvelopeError,
+    decode,
+    encode_time,
+)
+from engine.kafka.fencing import Identity, fenced, renew
+from engine.kafka.ledger_snapshot import ledger_snapshot
+from engine.kafka.outbox import Outbox, Sender
+from engine.kafka.partition import RULES, Envelope, Partition, Step
+from engine.kafka.rules_content import read_rules
+from engine.kafka.settings import KafkaSettings
+from engine.kafka.table import LocalTable
+from engine.kafka.timekeeping import Appended, TimeKeeper
+from engine.rules.ruleset import RuleSet
+from engine.telemetry.metrics import WorkerMetrics
+
+NOTE_AFTER_S: Final = 0.25
+"""What was delivered is noted with the next step, or by itself when there is none for so long."""
+OUTPUTS: Final = (DECISIONS, POSTINGS, EXCEPTIONS, OUTCOMES, SNAPSHOTS)
+
+
+class Owner:
+    """A partition at work. `failed` is told of an error that ends its work in the background."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        partition: Partition,
+        table: LocalTable,
+        identity: Identity,
+        producer: AIOKafkaProducer,
+        contents: Contents,
+        metrics: WorkerMetrics,
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self.partition = partition
+        self.table = table
+        self._settings = settings
+        self._identity = identity
+        self._producer = producer
+        self._contents = contents
+        self._metrics = metrics
+        self._failed = failed
+        self._channels = {channel.name for channel in partition.engine.rules.channels}
+        self._changelog = Changelog(producer, changelog_place(settings, partition.number))
+        self._sender = Sender(producer, partition.number, settings.topic)
+        self._outbox = Outbox(self._sender, self._delivered, failed)
+        self._time = TimeKeeper(partition.next_due, self._append_time, failed)
+        self._at_work = asyncio.Lock()
+        self._note_timer: asyncio.TimerHandle | None = None
+        self._noting: asyncio.Task[None] | None = None
+
+    # --- start and end -------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Send again what may not have been delivered, and finish a snapshot that was begun."""
+        self._outbox.start()
+        for parcel in self.partition.undelivered():
+            await self._outbox.put(parcel)
+        if self.partition.engine.standing.cut is not None:
+            await self._write_snapshot()
+        self._time.look()
+
+    async def rest(self) -> None:
+        """Come to rest: all is sent and noted, and nothing is written until `resume`.
+
+        Raises:
+            FencedError: another worker owns the partition by now.
+            KafkaError: the brokers refuse.
+        """
+        await self._time.rest()
+        await self._outbox.settle()
+        await self._note()
+        await self._outbox.stop()
+
+    def resume(self) -> None:
+        """Go on after a rest."""
+        self._outbox.start()
+        self._time.look()
+
+    async def close(self) -> None:
+        """Let go of the partition; what is committed stays so. Closing twice does nothing."""
+        self._time.abandon()
+        if self._note_timer is not None:
+            self._note_timer.cancel()
+        if self._noting is not None:
+            self._noting.cancel()
+        await self._outbox.stop()
+        await self._producer.stop()
+        self.table.close()
+
+    async def renew(self) -> None:
+        """Keep the brokers from forgetting the owner.
+
+        Raises:
+            FencedError: another worker owns the partition by now.
+        """
+        await renew(
+            self._settings,
+            self._identity,
+            [
+                *output_places(self._settings, self.partition.number),
+                *quantity_places(self._settings, self.partition.number, self._channels),
+            ],
+        )
+
+    # --- envelopes -----------------------------------------------------------------------------
+
+    async def take(self, envelope: Envelope) -> None:
+        """Take an envelope whole: when this returns, what it did is durable.
+
+        Raises:
+            EnvelopeGapError: envelopes are missing before it.
+            FencedError: another worker owns the partition by now.
+            SellableError: the state breaks an invariant, or the disk fails.
+        """
+        rules = await self._rules_of(envelope)
+        async with self._at_work:
+            for step in self.partition.take(envelope, rules):
+                await self._commit(step)
+                self._count(step)
+                if step.cut:
+                    await self._write_snapshot()
+        self._metrics.envelopes.inc()
+        self._time.taken(envelope.offset)
+
+    async def _rules_of(self, envelope: Envelope) -> RuleSet | None:
+        """The rules that an envelope names, as soon as they are there."""
+        if envelope.value[:1] != bytes((CONTROL,)):
+            return None
+        try:
+            entry = decode(envelope.value)
+        except PoisonEnvelopeError:
+            return None
+        if not isinstance(entry, ControlEntry) or entry.kind != RULES:
+            return None
+        rules = await read_rules(self._contents, entry.name)
+        if rules is not None:
+            await self._claim_channels({channel.name for channel in rules.channels})
+        return rules
+
+    async def _claim_channels(self, channels: set[str]) -> None:
+        """Shut earlier owners out of the topics of channels that are new."""
+        new = channels - self._channels
+        if new:
+            places = quantity_places(self._settings, self.partition.number, new)
+            await renew(self._settings, self._identity, places)
+            self._channels |= new
+
+    async def _commit(self, step: Step) -> None:
+        written = await self._changelog.write(step.puts, step.deletes)
+        life = self.partition.record.life
+        self.table.apply(step.puts, step.deletes, written.next_offset, written.at, life)
+        if step.parcel is not None:
+            await self._outbox.put(step.parcel)
+
+    async def _write_snapshot(self) -> None:
+        engine = self.partition.engine
+        for messages in ledger_snapshot(engine, self.table, self.partition.number):
+            await self._sender.send({SNAPSHOTS: messages})
+        await self._commit(self.partition.cut_written())
+
+    async def _append_time(self) -> Appended:
+        topic = self._settings.topic(ENVELOPES)
+        try:
+            sent = await self._producer.send(topic, encode_time(), partition=self.partition.number)
+            told = await sent
+        except (ProducerFenced, OutOfOrderSequenceNumber) as error:
+            raise fenced(f"{topic}/{self.partition.number}") from error
+        return Appended(told.offset, told.timestamp * MICROSECONDS_PER_MS)
+
+    # --- what was delivered --------------------------------------------------------------------
+
+    def _delivered(self, number: int) -> None:
+        self.partition.delivered(number)
+        if self._note_timer is not None:
+            self._note_timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._note_timer = loop.call_later(NOTE_AFTER_S, self._note_soon)
+
+    def _note_soon(self) -> None:
+        self._noting = asyncio.create_task(self._try_note())
+
+    async def _try_note(self) -> None:
+        try:
+            await self._note()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the partition has to stop
+            self._failed(error)
+
+    async def _note(self) -> None:
+        """Commit that outputs are delivered, where no step did."""
+        if self._note_timer is not None:
+            self._note_timer.cancel()
+            self._note_timer = None
+        async with self._at_work:
+            step = self.partition.note_delivered()
+            if step is not None:
+                await self._commit(step)
+
+    # --- figures -------------------------------------------------------------------------------
+
+    def _count(self, step: Step) -> None:
+        counted: dict[str, int] = {}
+        for outcome in step.outcomes:
+            counted[outcome.outcome] = counted.get(outcome.outcome, 0) + 1
+            if outcome.refusal is not None:
+                self._metrics.refusals.labels(outcome.refusal.code).inc()
+        for name, count in counted.items():
+            self._metrics.movements.labels(name).inc(count)
+
+
+def changelog_place(settings: KafkaSettings, number: int) -> TopicPartition:
+    """Where the changelog of a partition is."""
+    return TopicPartition(settings.topic(CHANGELOG), number)
+
+
+def output_places(settings: KafkaSettings, number: int) -> list[TopicPartition]:
+    """Where the outputs of a partition go, whatever the channels are."""
+    return [TopicPartition(settings.topic(topic), number) for topic in OUTPUTS]
+
+
+def quantity_places(
+    settings: KafkaSettings, number: int, channels: Collection[str]
+) -> list[TopicPartition]:
+    """Where the quantities of a partition go."""
+    return [
+        TopicPartition(settings.topic(of_channel(QUANTITIES, channel)), number)
+        for channel in sorted(channels)
+    ]
