@@ -114,7 +114,7 @@ class Engine:
             parts.ticked = True
             if publishes:
                 return tick
-        return timeline.next_tick(parts)
+        return timeline.next_tick(parts, last)
 
     def next_due(self) -> int | None:
         """Return the next instant at which anything falls due."""

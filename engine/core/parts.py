@@ -15,6 +15,7 @@ from engine.core.sums import Sums
 from engine.ledger.book import Book, Reader, Sku, Windows
 from engine.ledger.identities import Identities
 from engine.postings.window import Window
+from engine.rules.model import DEFAULT_TIMEZONE
 from engine.rules.ruleset import RuleSet
 
 EVENT, WALL = "event", "wall"
@@ -70,9 +71,8 @@ class Parts:
         for _, stored in self.reader.scan(records.DIRTY):
             for name in msgspec.msgpack.decode(stored, type=list[str]):
                 sku = book.sku(name)
-                if not sku.dirty:
-                    sku.dirty = True
-                    book.dirty.append(sku)
+                sku.dirty = True
+                book.dirty.append(sku)
         book.dirty_saved = len(book.dirty)
         self.window.restore([stored for _, stored in self.reader.scan(records.WINDOW)])
         self.set_boundary()
@@ -185,7 +185,8 @@ class Parts:
         return self.sums.available(self.book, sku, location, channel)
 
     def _timezone_of(self, location: str) -> str | None:
-        return self.rules.catalogue.location(location).timezone
+        timezone = self.rules.catalogue.location(location).timezone
+        return None if timezone == DEFAULT_TIMEZONE else timezone
 
 
 def _windows(rules: RuleSet) -> Windows:

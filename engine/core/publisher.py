@@ -24,8 +24,6 @@ from engine.rules.model import Channel
 HOUR = 3_600_000_000  # microseconds
 REMEMBERED_CLASSES = 50_000  # item classes whose channels are remembered
 
-_NOBODY: Trace = ("engine", "unknown", None, "none", None, None, 0)
-
 
 class Outlet:
     """One channel at work.
@@ -144,16 +142,15 @@ class Publisher:
             self._look_at(sku, now, time, rule_trace)
         for outlet in self.outlets:
             if outlet.throttle.pending:
-                self._let_through(outlet, now, time, rule_trace)
+                self._let_through(outlet, now, time)
 
-    def _let_through(self, outlet: Outlet, now: int, time: str, rule_trace: Trace) -> None:
+    def _let_through(self, outlet: Outlet, now: int, time: str) -> None:
         for change in outlet.throttle.take(now):
             name, location = change.ref
             sku = self.book.sku(name)
-            if sku.record.epoch != self.sums.epoch:
-                # Rules have changed since this was held back: its value has to be found anew.
-                self._look_at(sku, now, time, rule_trace)
-                continue
+            assert sku.record.epoch == self.sums.epoch, (
+                "what is held back is found anew under new rules"
+            )
             last = self._last_of(outlet, sku, location)
             trace = self._trace_of(sku, location, last)
             cause = Cause(trace[0], trace[1], trace[2])
@@ -204,7 +201,7 @@ class Publisher:
                     self._withdraw(outlet, (name, ""), last, sku)
                 continue
             if rule_trace is not None or last.since or last.blamed is not None:
-                self._blame(outlet, (name, ""), last, value, rule_trace)
+                self._blame(last, rule_trace)
             if interval is not None:
                 self._hold(outlet, sku, "", last, value, status, interval, now)
                 continue
@@ -288,7 +285,7 @@ class Publisher:
             if last.since:
                 self._withdraw(outlet, (sku.name, location), last, sku)
             return
-        self._blame(outlet, (sku.name, location), last, value, rule_trace)
+        self._blame(last, rule_trace)
         terms = self.sums.item(sku).terms(channel.index, location)
         sku.changed_keys.add(location)
         self.book.change(sku)
@@ -297,26 +294,15 @@ class Publisher:
             return
         if last.since:
             self._withdraw(outlet, (sku.name, location), last, sku)
-        trace = last.blamed or key.trace or _NOBODY
+        trace = self._trace_of(sku, location, last)
         last.cause = trace[:3]
         self._publish(outlet, sku, location, last, value, status, now)
         self._tell(outlet, sku.name, location, last, time, Cause(trace[0], trace[1], trace[2]))
 
-    def _blame(
-        self,
-        outlet: Outlet,
-        ref: Ref,
-        last: PublishedRecord,
-        value: int,
-        rule_trace: Trace | None,
-    ) -> None:
+    def _blame(self, last: PublishedRecord, rule_trace: Trace | None) -> None:
         """Note the rules as the cause where nothing but they have changed the value."""
         if rule_trace is None or not last.since:
             last.blamed = rule_trace
-        elif last.blamed is not None:
-            waiting = outlet.throttle.pending.get(ref)
-            if waiting is None or waiting.value != value:
-                last.blamed = rule_trace
 
     def _last_of(self, outlet: Outlet, sku: Sku, location: str) -> PublishedRecord:
         if location:
@@ -328,9 +314,9 @@ class Publisher:
     def _trace_of(self, sku: Sku, location: str, last: PublishedRecord) -> Trace:
         if last.blamed is not None:
             return last.blamed
-        if not location:
-            return sku.record.trail[-1]
-        return self.book.key(sku, location).trace or _NOBODY
+        # Keys have traces of their own only while some channel's granularity is location.
+        trace = self.book.key(sku, location).trace if location else None
+        return trace or sku.record.trail[-1]
 
     # --- holding back and telling --------------------------------------------------------------
 
@@ -501,6 +487,8 @@ class Publisher:
             if outlet is None or considered is None:
                 continue
             sku_name, _, location = name[2:].decode().partition("|")
+            if bool(location) != outlet.channel.by_location:
+                continue  # the channel's granularity is another now
             tick = int.from_bytes(considered, "big", signed=True)
             self._restore_one(outlet, sku_name, location, tick)
         if last_tick is not None:

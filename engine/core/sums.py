@@ -152,12 +152,9 @@ class Sums:
 
     def claims_on(self, sku: Sku, channel: int) -> int:
         """Return the open unallocated reservations that lay claim to the channel's locations."""
-        claims = sku.record.claims
-        if not claims:
-            return 0
         return sum(
             quantity
-            for slot, quantity in claims.items()
+            for slot, quantity in sku.record.claims.items()
             if self.rules.claims_overlap(self._claimant(slot), channel)
         )
 

@@ -60,33 +60,29 @@ def _begin(parts: Parts, instant: int) -> None:
 
 def next_due(parts: Parts) -> int | None:
     """Return the next instant at which something falls due; the clock must run."""
-    dues = [parts.window.end, parts.next_edge, next_tick(parts), _next_cut(parts)]
+    last = parts.standing.last_tick
+    assert last is not None, "nothing falls due before the clock runs"
+    dues = [parts.window.end, parts.next_edge, next_tick(parts, last), _next_cut(parts, last)]
     if parts.book.expiries:
         dues.append(parts.book.expiries[0][0])
     return min((due for due in dues if due is not None), default=None)
 
 
-def next_tick(parts: Parts) -> int | None:
-    """Return the next tick at which something may be published."""
-    standing = parts.standing
-    last = standing.last_tick
-    if last is None:
-        return None
-    if parts.book.dirty or standing.sweep is not None:
+def next_tick(parts: Parts, last: int) -> int | None:
+    """Return the next tick after the last one at which something may be published."""
+    if parts.book.dirty or parts.standing.sweep is not None:
         return last + parts.settings.publish_tick
     return parts.publisher.next_due(last)
 
 
-def _next_cut(parts: Parts) -> int | None:
-    """Return the tick of the next snapshot."""
+def _next_cut(parts: Parts, last: int) -> int | None:
+    """Return the tick, after the last one, of the next snapshot."""
     standing, tick = parts.standing, parts.settings.publish_tick
-    if standing.last_tick is None:
-        return None
     if standing.snapshot_ordered:
-        return standing.last_tick + tick
+        return last + tick
     if standing.next_snapshot is None or parts.settings.snapshot_every is None:
         return None
-    return max(-(-standing.next_snapshot // tick) * tick, standing.last_tick + tick)
+    return max(-(-standing.next_snapshot // tick) * tick, last + tick)
 
 
 def _happen(parts: Parts, due: int) -> bool:
@@ -105,7 +101,7 @@ def _happen(parts: Parts, due: int) -> bool:
         close_window(parts)
     if due % tick or due <= last:
         return True
-    cut = _next_cut(parts)
+    cut = _next_cut(parts, last)
     parts.publisher.tick(due, _next_to_sweep(parts), _rule_trace(parts))
     standing.last_tick = due
     parts.ticked = True
@@ -119,11 +115,11 @@ def cut_written(parts: Parts, snapshots: int) -> None:
     """Note that the snapshots of `standing.cut` are written."""
     standing, every = parts.standing, parts.settings.snapshot_every
     cut = standing.cut
+    assert cut is not None, "a snapshot was due"
     standing.cut = None
     standing.snapshot_ordered = False
     standing.figures.snapshots += snapshots
-    if cut is not None:
-        standing.next_snapshot = None if every is None else cut - cut % every + every
+    standing.next_snapshot = None if every is None else cut - cut % every + every
 
 
 def book_entries(parts: Parts) -> None:

@@ -198,11 +198,6 @@ class Book:
     def _new_record(self) -> SkuRecord:
         return SkuRecord(epoch=self.epoch, pools=[0] * self.channel_count)
 
-    def known_sku(self, name: str) -> Sku | None:
-        """Return the SKU when a movement ever touched it."""
-        found = self.sku(name)
-        return found if found.record.trail else None
-
     def key(self, sku: Sku, location: str) -> KeyRecord:
         """Return the state of the SKU at the location, from memory, the store, or new."""
         key = sku.keys.get(location)
@@ -333,13 +328,6 @@ class Book:
         self._fetched = 0
         self._old = self.young
         self.young = {sku.name: sku for sku in self.dirty}
-
-    def at_work(self) -> Iterator[Sku]:
-        """Yield every SKU in memory."""
-        yield from self.young.values()
-        for name, sku in self._old.items():
-            if name not in self.young:
-                yield sku
 
 
 def expiry_name(expires: int, sku: str, reservation: str) -> bytes:

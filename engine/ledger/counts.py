@@ -105,8 +105,7 @@ def split_off(book: Book, sku: Sku, location: str, key: KeyRecord) -> None:
 
 def _drop_old_chunks(book: Book, sku: Sku, location: str, key: KeyRecord, horizon: int) -> None:
     for _ in range(CHUNKS_DROPPED_AT_ONCE):
-        if key.chunk_first >= key.chunk_next:
-            return
+        assert key.chunk_first < key.chunk_next, "the chunk that was just written is not old"
         name = _chunk_name(sku, location, key.chunk_first)
         chunk = _read_chunk(book, name)
         if chunk is not None and chunk.newest_so_far > horizon:

@@ -86,11 +86,6 @@ class Identities:
         self._journaled = 0
         self.blocks: list[_Block] = []
         self._next_block = 0
-        self._first_journal = 0
-
-    def __len__(self) -> int:
-        """Return how many identities are remembered."""
-        return len(self.recent) + sum(block.size for block in self.blocks)
 
     def load(self) -> None:
         """Read what is remembered from the store."""

@@ -155,11 +155,12 @@ def read_cases(folder: Path, rules: RuleSet | None, mistakes: Mistakes) -> list[
         context[CHANNELS] = [channel.name for channel in rules.channels]
         context[_RULES] = [rule.name for rule in rules.rules]
     cases: list[Case] = []
-    for path in sorted((folder / CASES_FOLDER).glob("*.y*ml")):
+    below = folder / CASES_FOLDER
+    for path in sorted([*below.glob("*.yaml"), *below.glob("*.yml")]):
         name = f"{CASES_FOLDER}/{path.name}"
         if path.suffix == ".yaml":
             cases += _read_file(path, name, context, rules, mistakes)
-        elif path.suffix == ".yml":
+        else:
             message = "the file is not read, since its name ends with .yml"
             mistakes.add(name, 0, message, f"Rename it to {path.stem}.yaml.")
     return cases

@@ -166,11 +166,11 @@ class _Reader:
             value = self._read_sequence(place, depth)
         elif isinstance(event, yaml.ScalarEvent) and not _is_null(event):
             value = event.value
-        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
-            if event.tag and event.tag != "!" and not event.tag.startswith(_STANDARD):
-                self._mistake(event, f"the tag {event.tag} is not known", "Take the tag out.")
-            if event.anchor:
-                self.anchors[event.anchor] = value
+        assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
+        if event.tag and event.tag != "!" and not event.tag.startswith(_STANDARD):
+            self._mistake(event, f"the tag {event.tag} is not known", "Take the tag out.")
+        if event.anchor:
+            self.anchors[event.anchor] = value
         return value
 
     def _read_sequence(self, place: Place, depth: int) -> list[Value]:

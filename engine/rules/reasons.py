@@ -89,8 +89,8 @@ def effect(rule: Rule, kind: Kind) -> str:
             return f"0 below {rule.floor}"
         case Kind.CAP:
             return f"at most {rule.cap}"
-        case Kind.MIN_INTERVAL:
-            return f"at most once in {format_duration(rule.min_interval or 0)}"
+    assert kind is Kind.MIN_INTERVAL
+    return f"at most once in {format_duration(rule.min_interval or 0)}"
 
 
 def why_elsewhere(
@@ -118,8 +118,7 @@ def _why_not(rule: Rule, winner: Rule | None, instant: int) -> str:
         return f"not in force before {format_instant(rule.begins)}"
     if rule.ends is not None and instant >= rule.ends:
         return f"not in force since {format_instant(rule.ends)}"
-    if winner is None:
-        return "not in force"
+    assert winner is not None, "a rule that is in force loses to another"
     if rule.priority != winner.priority:
         return f"lower priority: {rule.priority}, the winner has {winner.priority}"
     pairs = zip(rule.specificity[:-1], winner.specificity[:-1], _CLOSENESS, strict=True)
@@ -133,8 +132,7 @@ def _why_not(rule: Rule, winner: Rule | None, instant: int) -> str:
 
 
 def _buffer(buffer: Buffer | None) -> str:
-    if buffer is None:
-        return ""
+    assert buffer is not None, "a rule with this kind of effect has a buffer"
     if not buffer.denominator:
         return f"{buffer.units} units"
     text = f"{_percent(buffer.numerator, buffer.denominator)} rounded "

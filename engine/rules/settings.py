@@ -150,7 +150,8 @@ def _from_file(document: Document, mistakes: Mistakes) -> dict[str, int]:
             fault = _fault(setting, value)
         if fault:
             mistakes.add(document.file, document.line(place), *fault)
-        elif isinstance(value, str):
+        else:
+            assert isinstance(value, str), "anything else is a fault"
             values[name] = _duration(value)
     return values
 

@@ -112,8 +112,11 @@ class EngineRun:
             self._commit()
 
     def _commit(self) -> None:
+        # A runtime writes the outputs before it gathers the state.
+        outputs = self.engine.take_outputs()
         changes = self.engine.collect()
-        for topic, records in changes.outputs.items():
+        assert not changes.outputs, "nothing is told twice"
+        for topic, records in outputs.items():
             told = [msgspec.json.decode(msgspec.json.encode(record)) for record in records]
             self.topics.setdefault(topic, []).extend(told)
         self.store.commit(changes.puts, changes.deletes, changes.ranges)

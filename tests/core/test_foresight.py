@@ -11,6 +11,7 @@ import pytest
 from engine.contracts.movements import Movement
 from tests.core.harness import EngineRun, rules_folder
 from tests.oracle import Shape, generate, generate_timed, random_rules
+from tests.oracle.scenarios import movement_line
 
 CONFLICTING = Shape(conflicting=0.1, duplicate=0.2)
 
@@ -82,3 +83,15 @@ def test_asking_for_reservations_that_are_not_there_leaves_nothing_in_memory(
     assert found is not None
     assert found.left == 1
     assert set(run.engine.parts.book.sku("A").reservations) == {"r"}
+
+
+def test_what_was_told_since_the_last_commit_is_seen_before_the_next(tmp_path: Path) -> None:
+    """Decisions and exceptions, so that an answer can carry them."""
+    run = EngineRun(rules_folder({"channels": {"web": {}}}, tmp_path))
+    line = movement_line("12:00:00 reserve A@L 1 reservation=r policy=force", 1)
+    run.engine.take(run.engine.prepare([line, b"{"], str), 0)
+    told = run.engine.told()
+    assert [one.outcome for one in told.decisions] == ["accepted"]
+    assert [one.code for one in told.exceptions] == ["oversold", "malformed"]
+    run.finish()
+    assert run.engine.told() == ([], [])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.contracts.errors import UsageError
-from engine.contracts.instants import parse_duration, parse_instant
+from engine.contracts.instants import SECOND, parse_duration, parse_instant
 from engine.core import parts, timeline
 from tests.core.harness import EngineRun, rules_folder
 from tests.oracle.scenarios import movement_line
@@ -269,6 +269,49 @@ def test_rules_with_more_channels_than_the_folder_can_name_are_refused_whole(
     tell(run, "12:00:05 sale A@L 3")
     run.finish()
     assert [told[1] for told in values(run, "b")] == [10, 7]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "places"),
+    [("sku", "location", [None, "L", "L"]), ("location", "sku", ["L", None, None])],
+)
+def test_what_was_held_back_under_another_granularity_is_not_told_any_more(
+    before: str, after: str, places: list[str | None], tmp_path: Path
+) -> None:
+    """The keys of the channel are others now; who touched them last is known all the same."""
+
+    def web(granularity: str) -> Rules:
+        publish = {"min_interval": "30s"}
+        return {"channels": {"web": {"granularity": granularity, "publish": publish}}}
+
+    story = ("12:00:00 receipt A@L 10", "12:00:05 sale A@L 1", "12:00:07 expect B@L 1")
+    run = running(web(before), tmp_path, *story)
+    run.change_rules(web(after))
+    run.finish()
+    told = run.topics["availability.web"]
+    assert [(each["sku"], each["location"], each["available"]) for each in told] == list(
+        zip("AAB", places, (10, 9, 0), strict=True)
+    )
+    assert [each["cause"]["source"] for each in told] == ["test", "rules", "test"]
+    assert run.engine.pending() == 0
+
+
+def test_a_snapshot_while_keys_are_still_looked_at_again_holds_values_under_the_new_rules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`computed` is what the key is worth now, `available` what the channel was told last."""
+    monkeypatch.setattr(timeline, "SWEEP_SKUS", 1)
+    story = [f"12:00:00 receipt S{number}@L 10" for number in range(3)]
+    run = running({"channels": {"web": {}}}, tmp_path, *story, "12:00:02 receipt S0@L 1")
+    run.change_rules({"channels": {"web": {}}, "rules": [{"name": "b", "buffer": {"units": 1}}]})
+    run.engine.order_snapshot()
+    run.advance((run.engine.clock or 0) + SECOND)
+    (web,) = [cut["rows"] for cut in run.snapshots if cut["channel"] == "web"]
+    assert [(row["sku"], row["available"], row["computed"]) for row in web] == [
+        ("S0", 10, 10),
+        ("S1", 9, 9),
+        ("S2", 10, 9),
+    ]
 
 
 def test_rules_may_change_before_the_clock_runs(tmp_path: Path) -> None:

@@ -124,6 +124,11 @@ CASE_MISTAKES = [
         5,
         "one number for all locations",
     ),
+    (
+        "- name: x\n  sku: A\n  channel: collect\n  location: A|B\n  expect: {pool: 1}",
+        5,
+        "holds a '|'",
+    ),
 ]
 
 

@@ -82,6 +82,8 @@ def test_files_that_are_not_read_are_a_warning(tmp_path: Path) -> None:
             "rules.yaml": "rules: []",
             "prices.csv": "",
             "old/x.rules.yaml": "rules: []",
+            "tests/y.rules.yaml": "cases: []",
+            ".kept/z.rules.yaml": "rules: []",
             "README.md": "",
             ".hidden.yaml": "",
         },

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from engine.contracts.errors import EXIT_WRONG_CALL, UsageError
-from engine.rules import RulesError, load_rules
+from engine.rules import RulesError, document, load_rules
 from engine.rules.document import MAX_FILE_BYTES
-from engine.rules.mistakes import NAMES_COMPARED, did_you_mean
+from engine.rules.entries import Entry, read_entry
+from engine.rules.mistakes import NAMES_COMPARED, Mistakes, did_you_mean
 from tests.rules.support import CHANNELS, mistakes_of, rules_folder, write_folder
 
 RULE_MISTAKES = [
@@ -55,6 +56,7 @@ RULE_MISTAKES = [
     ("buffer:\n    percent: 5\n    max: 1\n    min: 2", 6, "min 2 is more than max 1", "Swap"),
     ("buffer: {units: 5, max: 3}", 3, "max goes with percent", "Take max out"),
     ("buffer: {units: 5, min: 3}", 3, "min goes with percent", "Take min out"),
+    ("buffer: {percent: 5, min: few, max: 2}", 3, "whole number", "from 0 to"),
     ("buffer: {percent: 100.01}", 3, "out of range", "0 to 100"),
     ("buffer: {percent: 5, round: sideways}", 3, "up or down", "up or down"),
     ("buffer: {percent: 5, rounding: up}", 3, "'rounding' is not known", "'round'"),
@@ -209,6 +211,40 @@ def test_a_file_too_large_to_be_meant_is_refused_unread(tmp_path: Path) -> None:
     assert "Split" in found.remedy
 
 
+def test_a_file_with_too_many_values_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that no file takes more memory than a machine has."""
+    monkeypatch.setattr(document, "MAX_NODES", 100)
+    (found,) = mistakes_of(rules_folder(tmp_path, "rules: [" + "5, " * 100 + "]\n"))
+    assert str(found).startswith("a.rules.yaml:1: the file holds more than 100 values")
+    assert "Split" in found.remedy
+
+
+def test_whether_a_rule_can_match_is_not_judged_while_the_channels_cannot_be_read(
+    tmp_path: Path,
+) -> None:
+    """One mistake, and none that only follows from it."""
+    rules = "rules:\n- {name: x, cap: 1, when: {locations: [W1]}}\n"
+    (found,) = mistakes_of(rules_folder(tmp_path, rules, channels_yaml="channels: {"))
+    assert found.file == "channels.yaml"
+
+
+def test_a_field_without_words_of_its_own_is_told_in_those_of_the_library(tmp_path: Path) -> None:
+    """A new kind of field is a mistake with its line, too, and never a traceback."""
+
+    class Probe(Entry):
+        number: int = 0
+
+    path = write_folder(tmp_path, {"probe.yaml": "probe:\n  number: many\n"}) / "probe.yaml"
+    mistakes = Mistakes()
+    read = document.read_document(path, "probe.yaml", mistakes)
+    assert read is not None
+    read_entry(Probe, read, ("probe",), {"number": "many"}, {}, mistakes)
+    (found,) = mistakes.found
+    assert str(found).startswith("probe.yaml:2: number: Input should be a valid integer")
+
+
 def test_an_unknown_name_is_answered_with_the_closest_or_with_a_few() -> None:
     """Never with thousands."""
     assert did_you_mean("wbe", ["web", "app"]) == "Did you mean 'web'?"
@@ -294,6 +330,12 @@ def test_a_file_with_the_other_suffix_is_a_mistake_and_not_ignored(
     (found,) = mistakes_of(folder)
     assert found.file == name
     assert f"Rename it to {Path(name).stem}.yaml" in found.remedy
+
+
+@pytest.mark.parametrize("name", ["notes.yml", ".peak.rules.yml"])
+def test_a_file_that_was_never_meant_to_be_read_is_none(tmp_path: Path, name: str) -> None:
+    """Hidden ones, and other tools' files."""
+    assert mistakes_of(write_folder(rules_folder(tmp_path, ""), {name: "rules: []"})) == []
 
 
 def test_a_file_that_is_not_utf_8_is_told_with_the_line_of_the_first_such_byte(
