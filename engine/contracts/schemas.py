@@ -1,4 +1,4 @@
-"""Writes the descriptions of the topics: one JSON Schema each, and the AsyncAPI document.
+"""Writes the JSON Schema of each topic.
 
 `python -m engine.contracts.schemas [FOLDER]` writes them into the folder, by default `topics`.
 They are generated from the wire types, so they cannot say anything else than the code does.
@@ -16,13 +16,14 @@ from types import MappingProxyType
 from typing import Final
 
 import msgspec
-import yaml
 
 from engine.contracts.availability import Availability
+from engine.contracts.catalogue import ItemRow, LocationRow
 from engine.contracts.decisions import Decision
 from engine.contracts.exceptions import ExceptionRecord
 from engine.contracts.findings import Finding
 from engine.contracts.movement_schema import DRAFT, JsonSchema, movement_schema
+from engine.contracts.observations import Observation
 from engine.contracts.outcomes import MovementOutcome
 from engine.contracts.postings import Posting
 from engine.contracts.snapshots import ChannelRow, LedgerRow, SnapshotHeader, SnapshotTrailer
@@ -32,60 +33,52 @@ _REF_TEMPLATE: Final = "#/$defs/{name}"
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic: its name, its address on Kafka, its key there, and what a record may be."""
+    """One topic: its name, what it is, and what a record may be."""
 
     name: str
     summary: str
-    key: str
     records: tuple[type[msgspec.Struct], ...]
-    address: str = ""
 
 
 OUTGOING: Final = (
     Topic(
         "availability",
         "What a channel may sell of each key, throttled; compacted.",
-        "`sku`, or `sku|location` for a channel of granularity location",
         (Availability,),
-        "availability.{channel}",
     ),
-    Topic(
-        "reservations.decisions",
-        "Every step in the life of a reservation.",
-        "`sku`",
-        (Decision,),
-    ),
-    Topic(
-        "erp.postings",
-        "Stock changes summed into documents for the ERP.",
-        "none: one sequence per partition",
-        (Posting,),
-    ),
+    Topic("reservations.decisions", "Every step in the life of a reservation.", (Decision,)),
+    Topic("erp.postings", "Stock changes summed into documents for the ERP.", (Posting,)),
     Topic(
         "reconciliation.snapshots",
         "Consistent cuts of every channel and of the ledger: header, rows, trailer.",
-        "`snapshot`",
         (SnapshotHeader, ChannelRow, LedgerRow, SnapshotTrailer),
     ),
     Topic(
         "reconciliation.findings",
         "Differences between what another system observed and the book.",
-        "`sku`",
         (Finding,),
     ),
     Topic(
         "exceptions",
         "Movements that were refused, and warnings about movements that were applied.",
-        "`exception`",
         (ExceptionRecord,),
     ),
     Topic(
         "movements.outcomes",
         "What became of every movement; on Kafka only.",
-        "`sku`",
         (MovementOutcome,),
     ),
 )
+INCOMING: Final = (
+    Topic(
+        "catalogue.locations", "Attributes of locations; compacted; on Kafka only.", (LocationRow,)
+    ),
+    Topic("catalogue.items", "Attributes of items; compacted; on Kafka only.", (ItemRow,)),
+    Topic(
+        "observations", "What other systems believe the stock is; on Kafka only.", (Observation,)
+    ),
+)
+"""Those with a schema made from a struct; the schema of `movements` follows from its own rules."""
 
 # Fields that are written always although the struct gives them a default.
 _ALWAYS_WRITTEN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -97,8 +90,8 @@ _ALWAYS_WRITTEN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 
 
-def outgoing_schema(topic: Topic) -> JsonSchema:
-    """The JSON Schema (draft 2020-12) of one record of an outgoing topic."""
+def record_schema(topic: Topic) -> JsonSchema:
+    """The JSON Schema (draft 2020-12) of one record of a topic."""
     references, definitions = msgspec.json.schema_components(
         topic.records, ref_template=_REF_TEMPLATE
     )
@@ -132,64 +125,11 @@ def _require(definition: dict[str, object], fields: Sequence[str]) -> None:
         properties[name].pop("default", None)
 
 
-def asyncapi() -> JsonSchema:
-    """The AsyncAPI 3.0 document over all topics; it refers to the schemas beside it."""
-    channels: JsonSchema = {
-        "movements": _channel("movements.{source}", "What comes in.", "any", "movements")
-    }
-    operations: JsonSchema = {"receiveMovements": _operation("receive", "movements")}
-    for topic in OUTGOING:
-        channels[topic.name] = _channel(
-            topic.address or topic.name, topic.summary, topic.key, topic.name
-        )
-        operations[f"send{_camel(topic.name)}"] = _operation("send", topic.name)
-    return {
-        "asyncapi": "3.0.0",
-        "info": {
-            "title": "sellable",
-            "version": "1",
-            "description": "Stock movements in, throttled channel availability out. In files one"
-            " record per line (NDJSON), on Kafka one per message.",
-        },
-        "defaultContentType": "application/json",
-        "channels": channels,
-        "operations": operations,
-    }
-
-
-def _channel(address: str, summary: str, key: str, folder: str) -> JsonSchema:
-    channel: JsonSchema = {
-        "address": address,
-        "description": f"{summary} Kafka key: {key}.",
-    }
-    if "{" in address:
-        parameter = address[address.index("{") + 1 : address.index("}")]
-        channel["parameters"] = {parameter: {"description": f"Name of the {parameter}."}}
-    channel["messages"] = {
-        "record": {
-            "payload": {
-                "schemaFormat": "application/schema+json;version=draft-2020-12",
-                "schema": {"$ref": f"./{folder}/schema.json"},
-            }
-        }
-    }
-    return channel
-
-
-def _operation(action: str, channel: str) -> JsonSchema:
-    return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}}
-
-
-def _camel(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("."))
-
-
 def documents() -> dict[str, str]:
     """The text of every generated file, by its path inside the topics folder."""
     texts = {"movements/schema.json": _json(movement_schema())}
-    for topic in OUTGOING:
-        texts[f"{topic.name}/schema.json"] = _json(outgoing_schema(topic))
-    texts["asyncapi.yaml"] = yaml.safe_dump(asyncapi(), sort_keys=False, width=100)
+    for topic in (*INCOMING, *OUTGOING):
+        texts[f"{topic.name}/schema.json"] = _json(record_schema(topic))
     return texts
 
 

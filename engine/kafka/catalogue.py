@@ -79,6 +79,11 @@ class Topic:
             return None
         return self.name[self.name.index("{") + 1 : self.name.index("}")]
 
+    @property
+    def is_single(self) -> bool:
+        """Whether the topic has one partition, however many the ledger has."""
+        return self.partitions is Partitions.ONE
+
 
 MOVEMENTS: Final = "movements.{source}"
 RESERVATIONS: Final = "reservations"
@@ -285,7 +290,7 @@ def wanted(
     return [
         Wanted(
             name=settings.topic(name),
-            partitions=1 if topic.partitions is Partitions.ONE else settings.partitions,
+            partitions=1 if topic.is_single else settings.partitions,
             replication=settings.copies,
             config=_config(topic, settings.copies),
         )

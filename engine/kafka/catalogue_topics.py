@@ -7,13 +7,13 @@ import io
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import structlog
 from aiokafka import TopicPartition
-from msgspec import Meta
 
+from engine.contracts.catalogue import ItemRow, LocationRow
 from engine.kafka.catalogue import CATALOGUE_ITEMS, CATALOGUE_LOCATIONS
 from engine.kafka.clients import make_consumer
 from engine.kafka.contents import Files
@@ -30,34 +30,12 @@ FIRST_ROW: Final = 2
 """Line of the first row of a file, below its header; no row spans lines."""
 
 Row = tuple[str, ...]
-Tags = Annotated[
-    list[str] | str, Meta(description="A list, or one text with semicolons as in the file.")
-]
-
-
-class LocationRecord(msgspec.Struct):
-    """One location; the Kafka key is `location`. A message without a value takes it back."""
-
-    location: str
-    type: str = ""
-    region: str = ""
-    tags: Tags = ""
-    timezone: Annotated[str, Meta(description="IANA name; left out: UTC.")] = ""
-
-
-class ItemRecord(msgspec.Struct):
-    """One item; the Kafka key is `sku`. A message without a value takes it back."""
-
-    sku: str
-    category: str = ""
-    brand: str = ""
-    tags: Tags = ""
 
 
 class _Kind(NamedTuple):
     topic: str
     file: str
-    record: type[LocationRecord] | type[ItemRecord]
+    record: type[LocationRow] | type[ItemRow]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -65,8 +43,8 @@ class _Kind(NamedTuple):
 
 
 KINDS: Final = (
-    _Kind(CATALOGUE_LOCATIONS, LOCATIONS_FILE, LocationRecord),
-    _Kind(CATALOGUE_ITEMS, ITEMS_FILE, ItemRecord),
+    _Kind(CATALOGUE_LOCATIONS, LOCATIONS_FILE, LocationRow),
+    _Kind(CATALOGUE_ITEMS, ITEMS_FILE, ItemRow),
 )
 
 
