@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from typing import Any, Final
 
+import structlog
+
 from engine.kafka.catalogue import CHANGELOG, CONTENTS, ENVELOPES
 from engine.kafka.desk import Desk
 from engine.kafka.faust_app import LedgerApp
@@ -14,6 +16,7 @@ from engine.kafka.running import check_topics, ledger_partitions, run_until_stop
 from engine.kafka.settings import KafkaSettings
 from engine.telemetry.metrics import WorkerMetrics, served
 
+KIND: Final = "ledger"
 STOP_WITHIN_S: Final = 30.0
 """After an error the worker ends after so long, whatever still waits for the brokers."""
 LAG_EVERY_S: Final = 1.0
@@ -37,6 +40,7 @@ async def keep_ledger(settings: KafkaSettings, metrics: WorkerMetrics, stop: asy
         SellableError: a partition cannot go on; the message holds the evidence.
         KafkaError: the brokers refuse.
     """
+    log = structlog.get_logger("sellable.ledger").bind(worker=settings.worker_id)
     partitions = await ledger_partitions(settings, (ENVELOPES, CHANGELOG))
     await check_topics(settings, (*OUTPUTS, CONTENTS))
     settings = settings.model_copy(update={"partitions": partitions})
@@ -55,6 +59,7 @@ async def keep_ledger(settings: KafkaSettings, metrics: WorkerMetrics, stop: asy
         await asyncio.wait({starting, *ends}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
+            log.info("the worker runs", kind=KIND, partitions=partitions)
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if failed.done():
             failed.result()
@@ -63,6 +68,7 @@ async def keep_ledger(settings: KafkaSettings, metrics: WorkerMetrics, stop: asy
             task.cancel()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(worker.stop(), STOP_WITHIN_S)
+    log.info("the worker has stopped", kind=KIND)
 
 
 async def _watch(worker: LedgerApp, metrics: WorkerMetrics) -> None:

@@ -27,6 +27,7 @@ from engine.kafka.running import ledger_partitions, run_until_stopped
 from engine.kafka.settings import KafkaSettings
 from engine.telemetry.metrics import WorkerMetrics, served
 
+KIND: Final = "publish"
 POLL_MS: Final = 500
 
 
@@ -88,15 +89,17 @@ async def publish(settings: KafkaSettings, metrics: WorkerMetrics, stop: asyncio
         SellableError: a channel cannot go on.
         KafkaError: the brokers refuse.
     """
+    log = structlog.get_logger("sellable.publish").bind(worker=settings.worker_id)
     partitions = await ledger_partitions(settings, (ENVELOPES,))
     worker = Publishing(settings.model_copy(update={"partitions": partitions}), metrics)
     member = make_member(
-        settings, "publish", partition_assignment_strategy=(WholeTopics,), max_poll_records=1
+        settings, KIND, partition_assignment_strategy=(WholeTopics,), max_poll_records=1
     )
     await member.start()
     try:
         prefix = settings.topic(of_channel(QUANTITIES, ""))
         member.subscribe(pattern=f"^{re.escape(prefix)}.+$", listener=worker.listener(member))
+        log.info("the worker runs", kind=KIND)
         while not stop.is_set():
             # Nothing is ever read through the group: it only tells who owns what.
             await member.getmany(timeout_ms=POLL_MS)
@@ -104,6 +107,7 @@ async def publish(settings: KafkaSettings, metrics: WorkerMetrics, stop: asyncio
     finally:
         await worker.stop()
         await member.stop()
+    log.info("the worker has stopped", kind=KIND)
 
 
 class Publishing:
