@@ -1,77 +1,138 @@
-"""The embedded engine survives a crash at any point where it writes something."""
+"""The embedded engine holds what it promises, whatever happens to it."""
 
 from __future__ import annotations
 
-import random
-from collections import Counter
+import dataclasses
+import itertools
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from engine.stores.memory import MemoryStore
-from tests.simulation import faults
-from tests.simulation.faults import CrashError, CrashingStore, Faults
-from tests.simulation.runs import Pace
-from tests.simulation.simulate import Simulation
+from tests.simulation.check import failure_of
+from tests.simulation.drawing import draw
+from tests.simulation.scene import Scene
+from tests.simulation.story import (
+    CALM,
+    CRASH_AFTER,
+    CRASH_BEFORE,
+    DELIVERY_FAULTS,
+    DISK_FULL,
+    LOST_ACKNOWLEDGEMENT,
+    ORDERLESS,
+    RULES_CHANGE,
+    TORN,
+    WILD,
+    WRITE_FAULTS,
+    Fault,
+    Line,
+    Pace,
+    Story,
+)
 
 SEEDS = 100
-SMALL = 40  # movements of the stream that is crashed at every single write
-SLOW = Pace(batch=9, commit=9, drain=4)
+PROJECT = Path(__file__).parents[2]
+AT_A_WRITE = (CRASH_BEFORE, TORN, CRASH_AFTER, LOST_ACKNOWLEDGEMENT, DISK_FULL)
+SHORT = 16  # movements of the story that fails at every single write
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_a_run_that_crashes_again_and_again_ends_as_if_nothing_had_happened(
-    seed: int, tmp_path: Path
+def test_every_invariant_holds_after_every_step_of_a_story(seed: int) -> None:
+    """`python -m tests.simulation --seed N` replays one, and cuts it shorter when it fails."""
+    assert failure_of(draw(seed)) is None
+
+
+def test_the_stories_hold_every_kind_of_fault_clock_and_movement(tmp_path: Path) -> None:
+    """No kind is forgotten by the drawing of stories: each strikes in the seeds that CI plays."""
+    struck: set[str] = set()
+    kinds: set[tuple[str, str]] = set()
+    for seed in range(40):
+        scene = Scene(draw(seed), tmp_path / str(seed))
+        scene.play()
+        struck |= scene.struck().keys()
+        kinds.add((scene.story.kind, scene.story.clock))
+    assert struck == {*WRITE_FAULTS, *DELIVERY_FAULTS, RULES_CHANGE}
+    assert kinds == set(itertools.product((WILD, CALM, ORDERLESS), ("event", "wall")))
+
+
+def test_a_seed_always_tells_the_same_story() -> None:
+    """One number is enough to replay a failure."""
+    assert [draw(seed) for seed in range(5)] == [draw(seed) for seed in range(5)]
+    assert draw(1) != draw(2)
+
+
+def short(story: Story) -> Story:
+    """The first movements of a story, in small steps, and no fault."""
+    lines = [event for event in story.events if isinstance(event, Line)][:SHORT]
+    pace = Pace(batch=3, commit=3, drain=2)
+    return dataclasses.replace(
+        story, events=tuple(lines), faults=(), pace=pace, rests=False, from_files=False
+    )
+
+
+@pytest.mark.parametrize("seed", [3, 5])
+def test_a_failure_of_each_single_write_leaves_no_trace(seed: int, tmp_path: Path) -> None:
+    """Every write of a run fails once, in every way in turn: by a crash, an error, a full disk."""
+    story = short(draw(seed))
+    scene = Scene(story, tmp_path / "counting")
+    scene.play()
+    assert scene.faults.writes > SHORT
+    kinds = itertools.cycle(AT_A_WRITE)
+    for write in range(1, scene.faults.writes + 1):
+        failing = dataclasses.replace(story, faults=(Fault(write, next(kinds), 0.5),))
+        assert failure_of(failing) is None, failing.faults
+
+
+def run_command(*words: str, hash_seed: str = "0") -> subprocess.CompletedProcess[str]:
+    """Run the simulation as a command."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.simulation", *words],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+    )
+
+
+def test_any_number_of_seeds_is_played_by_command_and_what_was_done_is_told() -> None:
+    """With both cores, and with status 0 when all is well."""
+    done = run_command("--seeds", "8", "--first", "100", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("8 stories with ")
+    assert ", 0 failed\n" in done.stdout
+
+
+def test_a_story_ends_with_the_same_bytes_in_a_process_of_another_hash_seed(
+    tmp_path: Path,
 ) -> None:
-    """Files, stock and figures equal those of an uninterrupted run, and every invariant holds."""
-    assert list(Simulation(seed, tmp_path).violations(Counter())) == []
-
-
-@pytest.mark.parametrize("seed", [3, 7, 11])
-def test_a_crash_at_each_single_write_leaves_no_trace(seed: int, tmp_path: Path) -> None:
-    """Writes all over a run are the last one once; the next start ends with the same bytes."""
-    simulation = Simulation(seed, tmp_path, SMALL)
-    reference = simulation.uninterrupted()
-    counting = Faults(random.Random(0))
-    simulation.machine("counting").run(counting, SLOW)
-    assert counting.writes > 10
-    for write in range(1, counting.writes + 1, max(1, counting.writes // 20)):
-        machine = simulation.machine("crashed")
-        machine.run_to_the_end(Faults(random.Random(write), at=write), SLOW)
-        assert list(simulation.compared(reference, machine)) == [], f"crashed at write {write}"
-
-
-def test_the_simulation_reaches_every_kind_of_crash(tmp_path: Path) -> None:
-    """Before and in the middle of writing outputs, before and after the store has a commit."""
-    crashes: Counter[str] = Counter()
-    for seed in range(6):
-        assert list(Simulation(seed, tmp_path / str(seed)).violations(crashes)) == []
-    assert set(crashes) == {*faults.OUTPUT_FAULTS, *faults.STORE_FAULTS}
-
-
-def test_the_simulation_notices_an_output_that_was_tampered_with(tmp_path: Path) -> None:
-    """A line told twice, a quantity changed, a reservation lost: each is a violation."""
-    simulation = Simulation(2, tmp_path)
-    reference, other = simulation.uninterrupted(), simulation.machine("other")
-    other.run()
-    assert list(simulation.compared(reference, other)) == []
-    path = other.out / "erp.postings.ndjson"
-    path.write_bytes(path.read_bytes() * 2)
-    name = next(iter(other.store.scan(b"R")))[0]
-    other.store.commit({}, [key for key, _ in other.store.scan(b"R")])
-    assert other.store.get(name) is None
-    told = " ".join([*simulation.compared(reference, other), *simulation.at_rest(other)])
-    for word in ("bytes: erp.postings", "conservation:", "postings: numbered", "counts:"):
-        assert word in told
-    assert "reserved:" in told or "claims:" in told
-
-
-def test_a_store_that_crashes_before_a_commit_has_nothing_of_it_and_afterwards_all() -> None:
-    """A commit is one atomic step."""
-    for chance in range(20):
-        kept = MemoryStore()
-        crashing = Faults(random.Random(chance), at=1)
-        with pytest.raises(CrashError):
-            CrashingStore(kept, crashing).commit({b"a": b"1", b"b": b"2"})
-        found = [key for key, _ in kept.scan(b"")]
-        assert found == ([b"a", b"b"] if crashing.crashes == [faults.AFTER_SAVING] else [])
+    """No output depends on the order of a set, which differs from process to process."""
+    code = (
+        "import hashlib, sys; from pathlib import Path\n"
+        "from tests.simulation.drawing import draw\n"
+        "from tests.simulation.scene import Scene\n"
+        "for seed in range(12):\n"
+        "    scene = Scene(draw(seed), Path(sys.argv[1]) / str(seed), inputs=Path(sys.argv[2]))\n"
+        "    scene.play()\n"
+        "    for topic, data in scene.outputs().items():\n"
+        "        print(seed, topic, hashlib.sha256(data).hexdigest())\n"
+    )
+    told = []
+    for hash_seed in ("1", "2"):
+        inputs = tmp_path / "inputs"
+        inputs.mkdir(exist_ok=True)
+        for path in inputs.iterdir():
+            path.unlink()
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / hash_seed), str(inputs)],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        )
+        told.append(done.stdout)
+    assert told[0] == told[1]
+    assert len(told[0].splitlines()) > 12
