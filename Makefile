@@ -55,6 +55,10 @@ coverage: setup ## The tests that take every branch of the core; fails when one 
 others: setup broker ## The tests that `make coverage` leaves out
 	$(BIN)/python -m pytest -q -n $(WORKERS) $(OTHERS)
 
+.PHONY: cluster
+cluster: setup broker ## Kafka, Redis and the four workers on this machine, until Ctrl-C
+	@$(BIN)/python -m tests.kafka.local_cluster cluster-run
+
 .PHONY: check
 check: setup ## Style, format, types and import rules
 	$(BIN)/ruff check $(SOURCES)
@@ -84,5 +88,5 @@ lock: setup ## Resolve the dependencies anew into the lock files
 
 .PHONY: clean
 clean: ## Remove .venv and everything generated
-	rm -rf $(VENV) $(CACHES) *.egg-info demo-run benchmarks/.cache
+	rm -rf $(VENV) $(CACHES) *.egg-info demo-run cluster-run benchmarks/.cache
 	find engine tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

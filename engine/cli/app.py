@@ -53,7 +53,12 @@ ENTRIES: Final = (
     ),
     Entry("snapshot", "engine.cli.snapshot", "Take a snapshot of everything, now."),
     Entry("lookup", "engine.cli.lookup", "Look up what channels were told, in Redis."),
-    Entry("topics", "engine.cli.topics", "Make, check and describe Kafka topics.", group=True),
+    Entry(
+        "topics",
+        "engine.cli.topics",
+        "Make, check, describe and fill Kafka topics.",
+        group=True,
+    ),
     Entry("worker", "engine.cli.worker", "Run a worker of the engine on Kafka.", group=True),
     Entry("demo", "engine.cli.demo", "See a year of a real retailer's sales go through."),
 )

@@ -195,6 +195,18 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = MappingProxyType(
                 "sellable topics describe --rules rules --replication 3 --json",
             ),
         ),
+        "topics send": (
+            _with_brokers(
+                "What a file holds",
+                "sellable topics send movements.ndjson --topic movements.pos \\\n"
+                "    --brokers localhost:9092",
+            ),
+            _with_brokers(
+                "What another program says",
+                "gzip -cd movements.ndjson.gz |\n"
+                "    sellable topics send --topic movements.pos --brokers localhost:9092",
+            ),
+        ),
         "worker": (
             _worker("Bring movements in", "sellable worker ingest", " --data ingest"),
             _worker("Keep the book", "sellable worker ledger", " --data ledger"),

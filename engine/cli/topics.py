@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
 import typer
 
@@ -19,11 +23,12 @@ if TYPE_CHECKING:
     from engine.kafka.catalogue import Wanted
 
 SUMMARY: Final = """\
-Make, check and describe the topics of the engine on Kafka.
+Make, check and describe the topics of the engine on Kafka, and send to them.
 
 What topics there are is decided in the code: names, partitions, compaction, retention. Those of the
 channels follow from the rules folder.
 """
+STDIN: Final = "-"
 _NOT_ASKED: Final = (
     "data",
     "instance_id",
@@ -46,6 +51,9 @@ def add_to(app: typer.Typer) -> None:
         group.command(name, epilog=epilog(f"topics {name}"))(
             with_kafka_settings(command, _NOT_ASKED)
         )
+    group.command("send", epilog=epilog("topics send"))(
+        with_kafka_settings(send, (*_NOT_ASKED, "rules", "partitions", "replication", "sources"))
+    )
     app.add_typer(group, name="topics")
 
 
@@ -127,6 +135,40 @@ def describe(settings: KafkaSettings, as_json: AsJson = False) -> None:
         ],
         numbers=("partitions", "replication"),
     )
+
+
+def send(
+    settings: KafkaSettings,
+    topic: Annotated[
+        str, typer.Option("--topic", metavar="NAME", help="Where to: movements.NAME, reservations.")
+    ],
+    file: Annotated[
+        str, typer.Argument(metavar="[FILE|-]", help="NDJSON; left out, or -: standard input.")
+    ] = STDIN,
+    as_json: AsJson = False,
+) -> None:
+    """Send the lines of a file to a topic, one message each.
+
+    For first steps, and for what was missed: a movement that was there already is dropped as a
+    duplicate.
+    """
+    from engine.kafka.send_lines import send_lines
+
+    with _opened(file) as lines:
+        sent = asyncio.run(send_lines(settings, topic, lines))
+    if as_json:
+        print_json({"topic": settings.topic(topic), "sent": sent})
+    else:
+        say(f"{counted(sent, 'message')} sent to {settings.topic(topic)}")
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
+    if file == STDIN:
+        yield sys.stdin.buffer
+        return
+    with Path(file).open("rb") as lines:
+        yield lines
 
 
 def _wanted(settings: KafkaSettings) -> list[Wanted]:

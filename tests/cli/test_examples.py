@@ -44,6 +44,7 @@ COMMANDS = [
     "topics create",
     "topics check",
     "topics describe",
+    "topics send",
     "worker",
     "worker ingest",
     "worker ledger",

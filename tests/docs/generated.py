@@ -18,7 +18,10 @@ from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
+from prometheus_client.metrics import MetricWrapperBase
+
 from engine.cli.examples import EXAMPLES
+from engine.cli.kafka_settings import default_of, flag_of, has_option
 from engine.cli.main import invoke
 from engine.contracts.exceptions import (
     ADVICE,
@@ -29,7 +32,11 @@ from engine.contracts.exceptions import (
 )
 from engine.contracts.limits import MAX_QUANTITY
 from engine.contracts.movement_fields import ALWAYS_NEEDED, NEEDS, TypeNeeds
+from engine.kafka.catalogue import DAY_MS
+from engine.kafka.catalogue import TOPICS as KAFKA_TOPICS
+from engine.kafka.settings import KafkaSettings
 from engine.rules import list_settings
+from engine.telemetry.metrics import WorkerMetrics
 
 PROJECT: Final = Path(__file__).parents[2]
 DOCS: Final = PROJECT / "docs"
@@ -162,12 +169,64 @@ def example(path: str) -> str:
     return f"```json\n{text.strip()}\n```"
 
 
+def kafka_settings() -> str:
+    """Every setting of the workers with its default, option, environment variable and help."""
+    return table(
+        ("setting", "default", "option", "meaning"),
+        (
+            (
+                f"`{name}`",
+                f"`{default_of(name)}`" if default_of(name) else "",
+                f"`{flag_of(name)}`" if has_option(name) else "environment or file",
+                field.description or "",
+            )
+            for name, field in KafkaSettings.model_fields.items()
+        ),
+    )
+
+
+def kafka_topics() -> str:
+    """Every topic with its partitions, what becomes of old messages, and its key."""
+    return table(
+        ("topic", "direction", "partitions", "old messages", "key", "what"),
+        (
+            (
+                f"`{topic.name}`",
+                topic.direction.value,
+                "1" if topic.is_single else "as the ledger",
+                "compacted"
+                if topic.retention_ms is None
+                else f"deleted after {topic.retention_ms // DAY_MS} days",
+                topic.key,
+                topic.summary,
+            )
+            for topic in KAFKA_TOPICS
+        ),
+    )
+
+
+def worker_metrics() -> str:
+    """Every metric with its labels and what it says."""
+    found = [each for each in vars(WorkerMetrics()).values() if isinstance(each, MetricWrapperBase)]
+    return table(("metric", "kind", "labels", "what"), (_metric(each) for each in found))
+
+
+def _metric(metric: MetricWrapperBase) -> tuple[str, ...]:
+    (said,) = metric.describe()
+    name = f"{said.name}_total" if said.type == "counter" else said.name
+    labels = ", ".join(f"`{label}`" for label in metric._labelnames)
+    return f"`{name}`", said.type, labels, said.documentation
+
+
 PARTS: Final[dict[str, Callable[[], str]]] = {
     "settings": settings_table,
     "codes": codes_table,
     "types": types_table,
     "always-needed": always_needed,
     "commands": commands,
+    "kafka-settings": kafka_settings,
+    "kafka-topics": kafka_topics,
+    "worker-metrics": worker_metrics,
 }
 
 

@@ -86,10 +86,10 @@ class Broker(Protocol):
 class JavaBroker:
     """The broker as a child process."""
 
-    def __init__(self, folder: Path, jars: Path) -> None:
+    def __init__(self, folder: Path, jars: Path, port: int) -> None:
         self._folder = folder
         self._jars = jars
-        self._port = free_port()
+        self._port = port
         self._child: Child | None = None
         self._starts = 0
         self.bootstrap = f"127.0.0.1:{self._port}"
@@ -104,6 +104,8 @@ class JavaBroker:
             )
         )
         (folder / "log4j2.properties").write_text(LOGGING)
+        if (folder / "data" / "meta.properties").exists():
+            return
         words = ["format", "--cluster-id", CLUSTER, "--config", str(self._settings)]
         done = subprocess.run(
             self._java("kafka.tools.StorageTool", words),
@@ -166,8 +168,7 @@ class JavaBroker:
 class DockerBroker:
     """The broker in a container."""
 
-    def __init__(self, folder: Path) -> None:
-        port = free_port()
+    def __init__(self, folder: Path, port: int) -> None:
         self.bootstrap = f"127.0.0.1:{port}"
         self._name = f"sellable-test-{uuid.uuid4().hex[:12]}"
         settings = SETTINGS.format(
@@ -215,8 +216,10 @@ class NamedBroker:
         self.bootstrap = bootstrap
 
 
-def make_broker(folder: Path) -> Broker:
+def make_broker(folder: Path, port: int | None = None) -> Broker:
     """A broker of one's own, with its data in the folder, not started yet.
+
+    It listens on a port that nobody uses if none is named.
 
     Raises:
         MissingPartError: there is neither Java nor a Docker engine.
@@ -231,7 +234,8 @@ def make_broker(folder: Path) -> Broker:
     if found.returncode != 0:
         raise MissingPartError(found.stderr)
     jars = found.stdout.strip()
-    return JavaBroker(folder, Path(jars)) if jars else DockerBroker(folder)
+    port = free_port() if port is None else port
+    return JavaBroker(folder, Path(jars), port) if jars else DockerBroker(folder, port)
 
 
 def named_broker() -> NamedBroker | None:

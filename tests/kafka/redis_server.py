@@ -14,9 +14,9 @@ ADVICE = "redis-server was not found: make setup installs it with the package re
 class RedisServer:
     """A server on a port of its own; nothing is written to disk, so a stop empties it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int | None = None) -> None:
         self._folder = folder
-        self._port = free_port()
+        self._port = free_port() if port is None else port
         self._child: Child | None = None
         self.url = f"redis://127.0.0.1:{self._port}/0"
 

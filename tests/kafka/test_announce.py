@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from engine.kafka.announce import load_files
 from engine.kafka.catalogue import of_channel, wanted
 from engine.kafka.clients import make_producer
-from engine.kafka.contents import Contents
+from engine.kafka.contents import Contents, point
 from engine.kafka.envelopes import ControlEntry
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import partitions_of
@@ -98,6 +98,24 @@ async def test_a_worker_that_starts_again_with_the_same_rules_announces_nothing(
                 await until(log, lambda: any("runs" in each["event"] for each in logs))
         await log.read()
         assert {len(names) for names in announced(log).values()} == {1}
+
+
+async def test_what_was_not_announced_to_the_end_is_announced_again(
+    make_settings: MakeSettings,
+) -> None:
+    """Whoever led before died between the first partition and the note that all have it."""
+    settings = make_settings()
+    write_rules(settings.rules)
+    await make_topics(settings)
+    async with Log(settings) as log:
+        async with ingesting(settings):
+            first = await rules_after(log, settings, 1)
+            await asyncio.sleep(1)
+        async with make_producer(settings, "test") as producer:
+            await point(producer, settings, "rules-before")
+        async with ingesting(settings):
+            second = await rules_after(log, settings, 2)
+    assert first.fingerprint == second.fingerprint
 
 
 async def test_the_catalogue_topics_count_before_the_files_until_they_are_taken_back(

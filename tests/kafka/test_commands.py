@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import signal
@@ -74,6 +75,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
     folder = tmp_path_factory.mktemp("commands")
     shutil.copytree(PROJECT / "rules", folder / "rules")
+    movements = (PROJECT / "tests/cli/movements.ndjson").read_bytes()
+    (folder / "movements.ndjson").write_bytes(movements)
+    (folder / "movements.ndjson.gz").write_bytes(gzip.compress(movements))
     broker, redis = make_broker(folder / "broker"), RedisServer(folder)
     broker.start()
     redis.start()
@@ -129,6 +133,18 @@ def test_check_names_each_difference_and_ends_with_1(place: Place) -> None:
     assert (wrong["what"], wrong["wanted"], wrong["found"]) == ("partitions", "4", "3")
     people = place.type(f"{line} --partitions 4")
     assert "ledger.envelopes: partitions is 3, should be 4" in people.stdout
+
+
+def test_only_incoming_topics_are_sent_to(place: Place) -> None:
+    """What the engine says, nobody else may say."""
+    for topic, told in (
+        ("availability.web-shop", "nobody but"),
+        ("movements.outcomes", "nobody"),
+        ("movements.nowhere", "there is no topic"),
+    ):
+        done = place.type(f"echo '{{}}' | sellable topics send --topic {topic} --brokers {BROKERS}")
+        assert done.returncode in (1, 2)
+        assert told in done.stderr
 
 
 def test_without_brokers_the_commands_say_what_to_check(

@@ -132,6 +132,23 @@ async def test_a_flushed_redis_is_written_again_while_nothing_is_published(
     assert rebuilds == settings.partitions
 
 
+async def test_a_redis_that_was_set_back_to_an_older_copy_is_brought_up_to_date(
+    settings: KafkaSettings,
+) -> None:
+    """Rows and positions are of one moment, so the positions say from where."""
+    old, new = publication("A", 5, 1), publication("A", 6, 2)
+    await publish(settings, [old])
+    url = settings.redis_url.get_secret_value()
+    async with dispatching(settings), Redis.from_url(url) as client:
+        await shown(settings, "A", [old])
+        copies = {key: await client.dump(key) for key in await client.keys("*")}
+        await publish(settings, [new])
+        await shown(settings, "A", [new])
+        for key, copy in copies.items():
+            await client.restore(key, 0, copy, replace=True)
+        await shown(settings, "A", [new])
+
+
 async def test_what_was_published_while_redis_was_away_is_there_when_it_is_back(
     settings: KafkaSettings, redis_server: RedisServer
 ) -> None:
