@@ -30,10 +30,11 @@ class Outlet:
 
     `free` tells that nothing holds its publications back but a rule's own interval; `ranked` that
     its keys are ordered by how fast they sell; `records` are the publications that wait to be
-    written.
+    written, and `began` is since when each had differed, where somebody else wants to know.
     """
 
     __slots__ = (
+        "began",
         "channel",
         "free",
         "low_stock",
@@ -45,7 +46,7 @@ class Outlet:
         "topic",
     )
 
-    def __init__(self, channel: Channel, slot: int, tick: int, ranked: bool) -> None:
+    def __init__(self, channel: Channel, slot: int, tick: int, ranked: bool, relays: bool) -> None:
         publish = channel.publish
         self.channel = channel
         self.name = channel.name
@@ -54,6 +55,7 @@ class Outlet:
         self.topic = f"availability.{channel.name}"
         self.throttle = Throttle(publish, tick)
         self.records: list[Availability] = []
+        self.began: list[int] | None = [] if relays else None
         self.ranked = ranked or publish.max_rate is not None
         self.free = (
             publish.min_interval == 0
@@ -90,10 +92,10 @@ class Publisher:
         self.book = book
         self.sums = sums
         self.tick_length = tick
-        ranked = sums.rules.ranked
+        rules = sums.rules
         self.outlets = [
-            Outlet(channel, slots[channel.name], tick, channel.name in ranked)
-            for channel in sums.rules.channels
+            Outlet(channel, slots[channel.name], tick, channel.name in rules.ranked, rules.relays)
+            for channel in rules.channels
         ]
         self.pending_changed: dict[bytes, bytes | None] = {}
         self.pending_stored: set[bytes] = set()
@@ -121,7 +123,7 @@ class Publisher:
         for outlet in previous.outlets:
             heir = by_topic.get(outlet.topic)
             if heir is not None:
-                heir.records = outlet.records
+                heir.records, heir.began = outlet.records, outlet.began
             assert heir is not None or not outlet.records, "rules change after a commit"
 
     # --- a tick --------------------------------------------------------------------------------
@@ -211,6 +213,8 @@ class Publisher:
             if cause is None:
                 identity = (rule_trace or record.trail[-1])[:3]
                 cause = Cause(*identity)
+            if outlet.began is not None:
+                outlet.began.append(rule_trace[6] if rule_trace else record.touched_at)
             last.value = value
             last.status = status
             last.version = version = last.version + 1
@@ -296,6 +300,8 @@ class Publisher:
             self._withdraw(outlet, (sku.name, location), last, sku)
         trace = self._trace_of(sku, location, last)
         last.cause = trace[:3]
+        if outlet.began is not None:
+            outlet.began.append(_began_at(sku.record, location, last))
         self._publish(outlet, sku, location, last, value, status, now)
         self._tell(outlet, sku.name, location, last, time, Cause(trace[0], trace[1], trace[2]))
 
@@ -332,7 +338,7 @@ class Publisher:
         now: int,
     ) -> None:
         if not last.since:
-            last.since = _touched_at(sku.record, location) if not last.blamed else last.blamed[6]
+            last.since = _began_at(sku.record, location, last)
         ref = (sku.name, location)
         seller = self.book.key(sku, location) if location else sku.record
         risk = risk_bucket(sold_lately(seller, now), value)
@@ -525,8 +531,10 @@ def _differs(last: PublishedRecord | None, value: int, low_stock: int) -> bool:
     return value != last.value or status_of(value, low_stock) != last.status
 
 
-def _touched_at(record: SkuRecord, location: str) -> int:
-    """Return when a key was first touched since the last tick."""
+def _began_at(record: SkuRecord, location: str, last: PublishedRecord) -> int:
+    """Return since when a key has differed that did not on the last tick."""
+    if last.blamed is not None:
+        return last.blamed[6]
     return record.touched_locations.get(location, record.touched_at)
 
 

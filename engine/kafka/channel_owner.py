@@ -15,23 +15,21 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from engine.contracts.availability import Availability
-from engine.contracts.instants import parse_instant
 from engine.kafka.catalogue import AVAILABILITY, QUANTITIES, of_channel
 from engine.kafka.changelog import BATCH_BYTES
-from engine.kafka.channel_publisher import ChannelPublisher, Publication, Standing
+from engine.kafka.channel_publisher import ChannelPublisher
 from engine.kafka.clients import make_consumer
 from engine.kafka.contents import Contents
 from engine.kafka.fencing import RENEW_AFTER_S, Identity, claim, fenced_producer, renew
-from engine.kafka.ledger_record import Headers, Message
+from engine.kafka.ledger_record import Message
 from engine.kafka.messages import (
-    CORRELATION_ID,
     RULES_KEY,
     SNAPSHOT_KEY,
     Quantity,
     RulesNotice,
 )
 from engine.kafka.outbox import Sender
+from engine.kafka.publications import publication_message, read_publication
 from engine.kafka.rules_content import read_rules
 from engine.kafka.settings import KafkaSettings
 from engine.telemetry.metrics import WorkerMetrics
@@ -42,16 +40,9 @@ POLL_MS: Final = 200
 FETCH_BYTES: Final = 2 * 1024 * 1024
 RECORDS_AT_ONCE: Final = 5_000
 MICROSECONDS_PER_SECOND: Final = 1_000_000
-STANDING: Final = "standing"
-SOURCE: Final = "source"
-CAUSE_ID: Final = "id"
 
 _decode_quantity = msgspec.json.Decoder(Quantity).decode
-_decode_availability = msgspec.json.Decoder(Availability).decode
 _decode_notice = msgspec.json.Decoder(RulesNotice).decode
-_decode_standing = msgspec.msgpack.Decoder(Standing).decode
-_encode = msgspec.json.Encoder().encode
-_encode_standing = msgspec.msgpack.Encoder().encode
 
 
 class ChannelOwner:
@@ -115,12 +106,9 @@ class ChannelOwner:
         )
 
     async def _take_publications(self, place: TopicPartition, records: Sequence[Any]) -> None:
-        restore = self.publisher.restore
+        restore, partition = self.publisher.restore, place.partition
         for record in records:
-            standing = next(value for name, value in record.headers if name == STANDING)
-            told = _decode_availability(record.value)
-            at = parse_instant(told.computed_at)
-            restore(told, at, place.partition, _decode_standing(standing))
+            restore(*read_publication(record.value, record.headers), partition)
 
     # --- quantities ----------------------------------------------------------------------------
 
@@ -182,7 +170,7 @@ class ChannelOwner:
         messages: dict[int, list[Message]] = {}
         waited: list[int] = []
         for publication in self.publisher.tick(tick):
-            messages.setdefault(publication.partition, []).append(_message(publication))
+            messages.setdefault(publication.partition, []).append(publication_message(publication))
             waited.append(publication.since)
         topic = of_channel(AVAILABILITY, self._channel)
         await asyncio.gather(
@@ -206,20 +194,6 @@ class ChannelOwner:
         while True:
             await asyncio.sleep(RENEW_AFTER_S)
             await renew(self._settings, identity, places)
-
-
-def _message(publication: Publication) -> Message:
-    record = publication.record
-    cause = record.cause
-    headers: Headers = [
-        (SOURCE, cause.source.encode()),
-        (CAUSE_ID, cause.id.encode()),
-        (STANDING, _encode_standing(publication.standing)),
-    ]
-    if cause.correlation_id:
-        headers.append((CORRELATION_ID, cause.correlation_id.encode()))
-    key = record.sku if record.location is None else f"{record.sku}|{record.location}"
-    return key.encode(), _encode(record), headers
 
 
 async def _read_all(

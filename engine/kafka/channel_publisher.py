@@ -6,6 +6,7 @@ published last of every key and what its quantity is now, so it is rebuilt from 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
@@ -100,7 +101,7 @@ class ChannelPublisher:
 
     # --- what comes in -------------------------------------------------------------------------
 
-    def restore(self, record: Availability, at: int, partition: int, standing: Standing) -> None:
+    def restore(self, record: Availability, at: int, standing: Standing, partition: int) -> None:
         """Take a publication of an earlier owner, published on the tick `at`."""
         key = self._key((record.sku, record.location or ""), partition)
         last = key.last
@@ -134,7 +135,7 @@ class ChannelPublisher:
             key.dirty = True
             key.since = quantity.since
             self._dirty.append(ref)
-        elif key.value == key.last.value and not key.last.since:
+        elif key.last.version and key.value == key.last.value and not key.last.since:
             # In between it was as published.
             key.since = quantity.since
         key.quantity_version = quantity.version
@@ -181,14 +182,26 @@ class ChannelPublisher:
         """The length of a tick, microseconds; None before the rules are known."""
         return None if self._throttle is None else self._throttle.tick
 
+    def next_due(self) -> int | None:
+        """The next tick on which something may be told, if no quantity comes."""
+        throttle = self._throttle
+        if throttle is None or self._rules is None:
+            return None
+        if self._dirty:
+            return self.last_tick + throttle.tick
+        due = throttle.next_due(self.last_tick)
+        if due is None:
+            return None
+        # A rule's time box that opens or closes may give what waits another interval.
+        edges = self._rules.edges
+        place = bisect_right(edges, self.last_tick)
+        if place < len(edges):
+            due = min(due, -(-edges[place] // throttle.tick) * throttle.tick)
+        return due
+
     def idle(self, now: int) -> bool:
         """Whether a tick would tell nothing."""
-        throttle = self._throttle
-        if throttle is None:
-            return True
-        if self._dirty:
-            return False
-        due = throttle.next_due(self.last_tick)
+        due = self.next_due()
         return due is None or due > now
 
     def tick(self, now: int) -> Iterator[Publication]:

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from engine.contracts.availability import RULES_SOURCE, Availability, Cause
+from engine.contracts.availability import Availability, Cause
 from engine.contracts.decisions import Decision
 from engine.contracts.exceptions import ExceptionRecord, Refusal
 from engine.contracts.movements import Movement
@@ -70,28 +70,28 @@ class SnapshotNotice(msgspec.Struct):
 def quantities(engine: Engine) -> Messages:
     """Take what the engine's last ticks have to tell of the channels."""
     found: Messages = {}
-    parts = engine.parts
-    changed_at = engine.standing.rules_from or 0
-    for outlet in parts.publisher.outlets:
+    for outlet in engine.parts.publisher.outlets:
         if not outlet.records:
             continue
-        records, outlet.records = outlet.records, []
+        assert outlet.began is not None, "the ledger's rules leave holding back to another"
+        told = zip(outlet.records, outlet.began, strict=True)
         messages = found[of_channel(QUANTITIES, outlet.name)] = []
-        for record in records:
-            quantity = _quantity(engine, record, outlet.ranked, changed_at)
+        for record, since in told:
+            sales = _sales(engine, record) if outlet.ranked else 0
             key = record.sku if record.location is None else f"{record.sku}|{record.location}"
-            messages.append((key.encode(), _encode(quantity), []))
+            messages.append((key.encode(), _encode(_quantity(record, sales, since)), []))
+        outlet.records, outlet.began = [], []
     return found
 
 
-def _quantity(engine: Engine, record: Availability, ranked: bool, changed_at: int) -> Quantity:
+def _sales(engine: Engine, record: Availability) -> int:
     book = engine.parts.book
     sku = book.sku(record.sku)
-    sales = 0
-    if ranked:
-        seller = sku.record if record.location is None else book.key(sku, record.location)
-        sales = sold_lately(seller, book.clock)
-    since = changed_at if record.cause.source == RULES_SOURCE else sku.record.touched_at
+    seller = sku.record if record.location is None else book.key(sku, record.location)
+    return sold_lately(seller, book.clock)
+
+
+def _quantity(record: Availability, sales: int, since: int) -> Quantity:
     return Quantity(
         record.sku,
         record.channel,

@@ -20,6 +20,7 @@ def relaying(rules: RuleSet) -> RuleSet:
         channels=[replace(channel, publish=_at_once(channel)) for channel in rules.channels],
         catalogue=rules.catalogue,
         rules=[replace(rule, min_interval=None) for rule in rules.rules],
+        relays=True,
         ranked=[channel.name for channel in rules.channels if channel.publish.max_rate is not None],
     )
 

@@ -22,9 +22,9 @@ class RuleSet:
 
     `fingerprint` is a hex digest over everything that matters to a result (not over notes, file
     names or the order of rules). `edges` are the sorted distinct instants at which some rule
-    begins or ends. `rules` are all rules by rank, the one that would win first. `ranked` names
-    channels whose keys somebody else orders by how fast they sell, though here nothing holds them
-    back.
+    begins or ends. `rules` are all rules by rank, the one that would win first. `relays` tells
+    that somebody else holds back what channels are told, and `ranked` which channels' keys that one
+    orders by how fast they sell.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class RuleSet:
         channels: Sequence[Channel],
         catalogue: Catalogue,
         rules: Sequence[Rule],
+        relays: bool = False,
         ranked: Collection[str] = (),
     ) -> None:
         self.fingerprint = fingerprint
@@ -42,6 +43,7 @@ class RuleSet:
         self.channels = tuple(channels)
         self.catalogue = catalogue
         self.rules = tuple(rules)
+        self.relays = relays
         self.ranked = frozenset(ranked)
         self.edges = _edges(self.rules)
         self._coverage: dict[str, int] = {}

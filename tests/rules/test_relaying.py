@@ -46,6 +46,7 @@ def test_nothing_is_held_back_and_every_quantity_is_as_before(tmp_path: Path) ->
 def test_sales_are_counted_where_somebody_orders_by_them(tmp_path: Path) -> None:
     """A channel with a rate wants to know its fastest sellers, though here nothing is held back."""
     rules = relaying(load(tmp_path, channels_yaml=CHANNELS, rules=RULES))
+    assert rules.relays
     assert rules.ranked == {"amazon-us"}
     assert Engine(MemoryStore(), rules, "event").parts.publisher.tracks_sales
 
