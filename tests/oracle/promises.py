@@ -19,12 +19,23 @@ Record = dict[str, Any]
 
 def broken_promises(told: Mapping[str, Any] | Path, results: Results) -> list[str]:
     """Everything that is not as promised, whatever the movements were."""
+    return [
+        *_outcomes(results),
+        *_postings(results),
+        *broken_publications(told, results.publications),
+    ]
+
+
+def broken_publications(
+    told: Mapping[str, Any] | Path, publications: Mapping[str, list[Record]]
+) -> list[str]:
+    """What is not as promised of the publications, by channel."""
     rules = Rules(told)
-    broken = [*_outcomes(results), *_postings(results)]
+    broken: list[str] = []
     tick = rules.settings["publish_tick"]
     assert tick is not None
     for name, channel in rules.channels.items():
-        records = results.publications.get(name, [])
+        records = publications.get(name, [])
         broken += [f"{name}: {one}" for one in _rate(channel, records)]
         keys: dict[tuple[str, str | None], list[Record]] = defaultdict(list)
         for record in records:
