@@ -88,10 +88,8 @@ def first(what: str, mine: list[str], told: list[str]) -> list[str]:
     only_mine, only_told = Counter(mine) - Counter(told), Counter(told) - Counter(mine)
     if not only_mine and not only_told:
         return []
-    return [
-        f"{what}: the oracle has {min(only_mine, default='')}, "
-        f"the cluster {min(only_told, default='')}"
-    ]
+    mine_first, told_first = min(only_mine, default=""), min(only_told, default="")
+    return [f"{what}: the oracle has {mine_first}, the cluster {told_first}"]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
