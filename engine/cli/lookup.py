@@ -34,7 +34,10 @@ def lookup(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look up what channels were told of a SKU, in the read model of `sellable worker dispatch`."""
+    """Look up what channels were told, in Redis.
+
+    That is the read model which `sellable worker dispatch` keeps.
+    """
     settings.refuse_clear_redis()
     found = asyncio.run(_find(settings, sku, channel))
     if as_json:

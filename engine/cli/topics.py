@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.kafka.catalogue import Wanted
 
 SUMMARY: Final = """\
-Make, check and describe the topics of the engine on Kafka, and send to them.
+Make, check, describe and fill Kafka topics.
 
 What topics there are is decided in the code: names, partitions, compaction, retention. Those of the
 channels follow from the rules folder.
