@@ -21,7 +21,9 @@ WORKERS ?= 2
 
 # Between them these tests take every branch of the core, and in little time.
 COVERING := tests/core tests/ledger tests/publication tests/rules
-OTHERS = $(filter-out $(COVERING) tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
+# These start servers and processes of their own: one at a time, or they starve each other.
+ALONE := tests/kafka
+OTHERS = $(filter-out $(COVERING) $(ALONE) tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
 
 .PHONY: help
 help: ## Show this list
@@ -44,7 +46,12 @@ broker: ## Fetch the Kafka broker that the tests start, once (needs Java 17 and 
 
 .PHONY: test
 test: setup broker ## Run the tests
+ifeq ($(TESTS),)
+	$(BIN)/python -m pytest -q -n $(WORKERS) $(COVERING) $(OTHERS)
+	$(BIN)/python -m pytest -q -n 0 $(ALONE)
+else
 	$(BIN)/python -m pytest -q -n $(WORKERS) $(TESTS)
+endif
 
 .PHONY: coverage
 coverage: setup ## The tests that take every branch of the core; fails when one is left out
@@ -54,6 +61,7 @@ coverage: setup ## The tests that take every branch of the core; fails when one 
 .PHONY: others
 others: setup broker ## The tests that `make coverage` leaves out
 	$(BIN)/python -m pytest -q -n $(WORKERS) $(OTHERS)
+	$(BIN)/python -m pytest -q -n 0 $(ALONE)
 
 .PHONY: cluster
 cluster: setup broker ## Kafka, Redis and the four workers on this machine, until Ctrl-C
