@@ -1,0 +1,95 @@
+"""Movements through all workers and a real broker: the oracle would have said the same."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.kafka.catalogue import ENVELOPES
+from engine.kafka.envelopes import Movements, decode
+from engine.kafka.settings import KafkaSettings
+from tests.kafka.cluster import make_topics, read_all, send
+from tests.kafka.conftest import MakeSettings
+from tests.kafka.fleet import Fleet
+from tests.kafka.stories import PLAIN_RULES, RULES, dealt, of_generator, of_scenarios
+from tests.kafka.verdict import disagreements
+from tests.oracle import write_rules_folder
+
+PATIENCE_S = 90.0
+LOOK_EVERY_S = 2.0
+CHUNK = 100
+
+
+async def engine_with(
+    make_settings: MakeSettings, rules: Mapping[str, Any], **more: object
+) -> KafkaSettings:
+    """Settings of an engine with these rules, its topics made."""
+    settings = make_settings(**more)
+    write_rules_folder(rules, settings.rules)
+    await make_topics(settings, list(rules["channels"]))
+    return settings
+
+
+async def flow(settings: KafkaSettings, lines: Sequence[bytes], seed: int, pause_s: float) -> None:
+    """Send the lines, some at a time."""
+    for topic, chunk in dealt(lines, seed, CHUNK):
+        await send(settings, topic, chunk)
+        await asyncio.sleep(pause_s)
+
+
+async def comes_to_rest(
+    settings: KafkaSettings, rules: Mapping[str, Any], lines: int, check: Callable[[], None]
+) -> None:
+    """Wait until all movements are in the log and the engine says what the oracle says."""
+    deadline = time.monotonic() + PATIENCE_S
+    found = ["nothing was said yet"]
+    while found:
+        check()
+        assert time.monotonic() < deadline, "\n".join(found[:20])
+        await asyncio.sleep(LOOK_EVERY_S)
+        taken = await movements_in(settings)
+        found = [f"{taken} of {lines} movements are in the log"]
+        if taken >= lines:
+            found = await disagreements(settings, rules)
+
+
+async def movements_in(settings: KafkaSettings) -> int:
+    """How many different movements are in the ledger's log."""
+    offsets: dict[str, set[int]] = {}
+    for record in await read_all(settings, ENVELOPES):
+        entry = decode(record.value)
+        if isinstance(entry, Movements):
+            for run in entry.runs:
+                offsets.setdefault(run.source, set()).update(run.offsets)
+    return sum(map(len, offsets.values()))
+
+
+async def test_the_movements_of_every_scenario_end_as_the_oracle_says(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """Outcomes, exceptions, decisions, postings and the last word to every channel."""
+    settings = await engine_with(make_settings, {**PLAIN_RULES, "settings": RULES["settings"]})
+    rules = {**PLAIN_RULES, "settings": RULES["settings"]}
+    lines = of_scenarios()
+    with Fleet(settings, tmp_path) as fleet:
+        fleet.start("ingest", "ledger", "publish")
+        await flow(settings, lines, seed=1, pause_s=0)
+        await comes_to_rest(settings, rules, len(lines), fleet.check)
+        fleet.stop_all()
+
+
+async def test_a_generated_stream_ends_as_the_oracle_says_with_two_of_each_worker(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """Three kinds of channel, buffers, shares, caps, exclusions; refused lines among the rest."""
+    settings = await engine_with(make_settings, RULES)
+    lines = of_generator(seed=11, size=3_000, skus=60)
+    with Fleet(settings, tmp_path) as fleet:
+        fleet.start("ingest-1", "ledger-1", "publish-1")
+        fleet.start("ingest-2", "ledger-2", "publish-2")
+        await flow(settings, lines, seed=11, pause_s=0.05)
+        await comes_to_rest(settings, RULES, len(lines), fleet.check)
+        fleet.stop_all()
