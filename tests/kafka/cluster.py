@@ -20,7 +20,7 @@ from engine.kafka.topics_admin import create
 from engine.telemetry.metrics import WorkerMetrics
 from tests.kafka.processes import Child
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 PROJECT = Path(__file__).parents[2]
 CHANNELS = "channels:\n  web-shop: {publish: {low_stock: 5}}\n"
 

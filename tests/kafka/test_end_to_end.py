@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from engine.kafka.catalogue import ENVELOPES
+from engine.kafka.clients import make_producer
 from engine.kafka.envelopes import Movements, decode
 from engine.kafka.settings import KafkaSettings
-from tests.kafka.cluster import make_topics, read_all, send
+from tests.kafka.cluster import make_topics, read_all
 from tests.kafka.conftest import MakeSettings
 from tests.kafka.fleet import Fleet
 from tests.kafka.stories import PLAIN_RULES, RULES, dealt, of_generator, of_scenarios
 from tests.kafka.verdict import disagreements
 from tests.oracle import write_rules_folder
 
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
 LOOK_EVERY_S = 2.0
 CHUNK = 100
 
@@ -34,14 +35,21 @@ async def engine_with(
 
 
 async def flow(settings: KafkaSettings, lines: Sequence[bytes], seed: int, pause_s: float) -> None:
-    """Send the lines, some at a time."""
-    for topic, chunk in dealt(lines, seed, CHUNK):
-        await send(settings, topic, chunk)
-        await asyncio.sleep(pause_s)
+    """Send the lines, some at a time; a broker that is away is waited for."""
+    async with make_producer(settings, "test") as producer:
+        sent: list[asyncio.Future[object]] = []
+        for topic, chunk in dealt(lines, seed, CHUNK):
+            sent += [await producer.send(settings.topic(topic), line) for line in chunk]
+            await asyncio.sleep(pause_s)
+        await asyncio.gather(*sent)
 
 
 async def comes_to_rest(
-    settings: KafkaSettings, rules: Mapping[str, Any], lines: int, check: Callable[[], None]
+    settings: KafkaSettings,
+    rules: Mapping[str, Any],
+    lines: int,
+    check: Callable[[], None],
+    repeats: bool = False,
 ) -> None:
     """Wait until all movements are in the log and the engine says what the oracle says."""
     deadline = time.monotonic() + PATIENCE_S
@@ -53,7 +61,7 @@ async def comes_to_rest(
         taken = await movements_in(settings)
         found = [f"{taken} of {lines} movements are in the log"]
         if taken >= lines:
-            found = await disagreements(settings, rules)
+            found = await disagreements(settings, rules, repeats)
 
 
 async def movements_in(settings: KafkaSettings) -> int:
