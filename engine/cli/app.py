@@ -51,6 +51,7 @@ ENTRIES: Final = (
         "List, show, mend, replay and dismiss exceptions.",
         group=True,
     ),
+    Entry("keys", "engine.cli.keys", "Create, list and revoke API keys.", group=True),
     Entry("snapshot", "engine.cli.snapshot", "Take a snapshot of everything, now."),
     Entry("lookup", "engine.cli.lookup", "Look up what channels were told, in Redis."),
     Entry(

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.text import Text
 
 from engine.cli.examples import epilog
-from engine.cli.options import AsJson, Data, LastRules, Sku
+from engine.cli.options import AsJson, DataOrUrl, Key, LastRules, Sku, Url
 from engine.cli.printing import STATUS_STYLES, number, print_json, print_table, say, styled
 from engine.cli.reading import looking_at, rules_of
-from engine.contracts.availability import Cause
-from engine.contracts.instants import format_instant
-from engine.embedded.view import ChannelKey
-from engine.publication.throttle import STATUS_NAMES
+from engine.cli.remote import folder_of, quoted, remote_of
+from engine.contracts.answers import KeyShown, SkuShown
+from engine.embedded.shown import key_shown
 
 _COLUMNS = (
     "channel",
@@ -30,32 +28,6 @@ _COLUMNS = (
 _NUMBERS = ("published", "version", "now")
 
 
-class KeyShown(msgspec.Struct):
-    """One key of a channel: its last publication (null before the first), and its value now.
-
-    `due` is the first tick at which the key's own limits let a pending value be told.
-    """
-
-    channel: str
-    location: str | None
-    available: int | None
-    status: str | None
-    version: int
-    computed_at: str | None
-    cause: Cause | None
-    computed: int
-    computed_status: str
-    pending: bool
-    due: str | None
-
-
-class SkuShown(msgspec.Struct):
-    """The keys of one SKU."""
-
-    sku: str
-    channels: list[KeyShown]
-
-
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
     app.command("availability", epilog=epilog("availability"))(availability)
@@ -63,7 +35,9 @@ def add_to(app: typer.Typer) -> None:
 
 def availability(
     sku: Sku,
-    data: Data,
+    data: DataOrUrl = None,
+    url: Url = None,
+    key: Key = None,
     channel: Annotated[
         str | None, typer.Option("--channel", metavar="NAME", help="Only this channel.")
     ] = None,
@@ -72,38 +46,25 @@ def availability(
 ) -> None:
     """Show what each channel was told of a SKU, and what is due.
 
-    Reads what the engine has committed, also while it runs. "Now" is what the rules give for the
+    Reads what the engine has committed, also while it runs: from its data folder, or from a
+    running engine that listens. "Now" is what the rules give for the
     stock as it is; where it differs from what was published, "due" says from when the channel's
     limits allow to tell it.
     """
-    with looking_at(data) as view:
-        keys = view.availability(rules_of(view, rules), sku, channel)
-    found = SkuShown(sku, [key_shown(key) for key in keys])
+    remote = remote_of(data, url, key, rules)
+    if remote is not None:
+        path = f"/v1/availability/{quoted(sku)}"
+        found = remote.get(path, {"channel": channel}, SkuShown)
+    else:
+        with looking_at(folder_of(data)) as view:
+            keys = view.availability(rules_of(view, rules), sku, channel)
+        found = SkuShown(sku, [key_shown(each) for each in keys])
     if as_json:
         print_json(found)
     elif found.channels:
         print_table(_COLUMNS, [_row(key) for key in found.channels], numbers=_NUMBERS)
     else:
         say(f"{sku} is sold on no channel from where it is.")
-
-
-def key_shown(key: ChannelKey) -> KeyShown:
-    """A channel's key as it is shown."""
-    last = key.published
-    told = None if last is None else (last.value, STATUS_NAMES[last.status])
-    return KeyShown(
-        channel=key.channel,
-        location=key.location,
-        available=None if told is None else told[0],
-        status=None if told is None else told[1],
-        version=0 if last is None else last.version,
-        computed_at=None if last is None else format_instant(last.at),
-        cause=None if last is None or last.cause is None else Cause(*last.cause),
-        computed=key.computed,
-        computed_status=key.status,
-        pending=told != (key.computed, key.status),
-        due=None if key.due is None else format_instant(key.due),
-    )
 
 
 def _row(key: KeyShown) -> list[str | Text]:

@@ -64,6 +64,11 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = MappingProxyType(
                 "    --snapshot-every off",
             ),
             Example(
+                "Serve HTTP as well: lookups, reservations, movements",
+                "sellable run --rules rules --data shop --listen 127.0.0.1:8080",
+                until_stopped=True,
+            ),
+            Example(
                 "Two files in the order of their times, results in a folder of their own",
                 "sellable run --rules rules --data merged --out results \\\n"
                 "    --input movements.ndjson.gz --input counts.csv --merge --clock event --once",
@@ -153,6 +158,32 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = MappingProxyType(
             Example(
                 "Close one for good",
                 'sellable exceptions dismiss x-00000002 --reason "a test of the till" --data data',
+            ),
+        ),
+        "keys": (
+            Example(
+                "Let a web shop look up and reserve",
+                "sellable keys create --role reserver --channel web-shop --data data",
+            ),
+            Example("Which keys there are", "sellable keys list --data data"),
+        ),
+        "keys create": (
+            Example(
+                "Let a web shop look up and reserve",
+                "sellable keys create --role reserver --channel web-shop --data data",
+            ),
+            Example(
+                "Let the tills send what they sell, at most 50 calls a second",
+                "sellable keys create --role publisher --source 'pos-*' --rate 50/s \\\n"
+                "    --name tills --data data",
+            ),
+        ),
+        "keys list": (Example("With what each reaches", "sellable keys list --data data"),),
+        "keys revoke": (
+            Example(
+                "The key that was lost",
+                "sellable keys revoke $(sellable keys create --role auditor --data data --json |\n"
+                '    sed \'s/.*"id":"\\([0-9a-f]*\\)".*/\\1/\') --data data',
             ),
         ),
         "snapshot": (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Annotated, Any, Final
 
@@ -23,7 +23,7 @@ from engine.cli.printing import (
 from engine.cli.reading import looking_at
 from engine.contracts.errors import UsageError
 from engine.contracts.exceptions import ADVICE, CODES, SEVERITIES
-from engine.core.dead_letters import DISMISSED, OPEN, REPLAYED, DeadLetter
+from engine.core.dead_letters import DISMISSED, OPEN, REPLAYED, DeadLetter, Wanted
 from engine.rules.mistakes import did_you_mean
 
 STATUSES: Final = (OPEN, REPLAYED, DISMISSED)
@@ -64,13 +64,13 @@ def list_them(
 
     Reads what the engine has committed, also while it runs.
     """
-    wanted = (
+    wanted = Wanted(
         _among("--code", code, CODES),
         _among("--severity", severity, SEVERITIES),
         _among("--status", status, STATUSES),
     )
     with looking_at(data) as view:
-        found = _chosen(view.exceptions(), *wanted)
+        found = filter(wanted.fits, view.exceptions())
         if as_json:
             print_json([_data(letter) for letter in islice(found, limit)])
         else:
@@ -88,25 +88,13 @@ def show(exception: ExceptionId, data: Data, as_json: AsJson = False) -> None:
 
 
 def _among(option: str, given: Sequence[str] | None, known: Sequence[str]) -> frozenset[str]:
-    """The values that are asked for; all when none was given."""
+    """The values that are asked for; none: any."""
     for value in given or ():
         if value not in known:
             raise UsageError(
                 f"{option} {value}: there is no such value", did_you_mean(value, known)
             )
-    return frozenset(given or known)
-
-
-def _chosen(
-    letters: Iterable[DeadLetter],
-    codes: frozenset[str],
-    severities: frozenset[str],
-    statuses: frozenset[str],
-) -> Iterator[DeadLetter]:
-    for letter in letters:
-        record = letter.record
-        if record.code in codes and record.severity in severities and letter.status in statuses:
-            yield letter
+    return frozenset(given or ())
 
 
 def _data(letter: DeadLetter) -> dict[str, Any]:

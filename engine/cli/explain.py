@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import typer
 
-from engine.cli.availability import KeyShown, key_shown
 from engine.cli.examples import epilog
-from engine.cli.explanation import explanation_data, print_ledger, print_rules
-from engine.cli.options import AsJson, ChannelName, Data, KeyLocation, LastRules, Sku
+from engine.cli.explanation import print_ledger, print_rules
+from engine.cli.options import AsJson, ChannelName, DataOrUrl, Key, KeyLocation, LastRules, Sku, Url
 from engine.cli.printing import STATUS_STYLES, number, print_json, print_table, say, signed, styled
 from engine.cli.reading import looking_at, rules_of
-from engine.contracts.instants import format_instant
-from engine.contracts.records import Trace
-from engine.embedded.view import Answer
+from engine.cli.remote import folder_of, remote_of
+from engine.embedded.shown import MovementShown, NumberExplained, number_explained
+from engine.rules.explained import explanation_of
 
 _TAKES_AWAY = frozenset({"sale", "fulfil", "transfer", "reserve"})
 _BRINGS = frozenset({"return", "receipt", "release", "expect", "adjustment"})
@@ -28,7 +27,9 @@ def add_to(app: typer.Typer) -> None:
 def explain(
     sku: Sku,
     channel: ChannelName,
-    data: Data,
+    data: DataOrUrl = None,
+    url: Url = None,
+    key: Key = None,
     location: KeyLocation = None,
     rules: LastRules = None,
     as_json: AsJson = False,
@@ -37,67 +38,40 @@ def explain(
 
     Shows every term with its sign, the rule that won with its file and line, the rules that lost
     and why, the last movements, what was published last, and what is due when. Reads what the
-    engine has committed, also while it runs.
+    engine has committed, also while it runs: from its data folder, or from a running engine that
+    listens.
     """
-    with looking_at(data) as view:
-        answer = view.explain(rules_of(view, rules), sku, channel, location)
-    key = key_shown(answer.key)
-    if as_json:
-        print_json(_data(answer, key))
+    remote = remote_of(data, url, key, rules)
+    if remote is not None:
+        asked = {"sku": sku, "channel": channel, "location": location}
+        found = remote.get("/v1/explain", asked, NumberExplained)
     else:
-        _print(answer, key)
+        with looking_at(folder_of(data)) as view:
+            found = number_explained(view.explain(rules_of(view, rules), sku, channel, location))
+    if as_json:
+        print_json(found)
+    else:
+        _print(found)
 
 
-def _data(answer: Answer, key: KeyShown) -> dict[str, Any]:
-    published = None
-    if key.version:
-        published = {
-            "available": key.available,
-            "status": key.status,
-            "version": key.version,
-            "computed_at": key.computed_at,
-            "cause": key.cause,
-        }
-    return {
-        **explanation_data(answer.explanation),
-        "published": published,
-        "pending": key.pending,
-        "due": key.due,
-        "last_movements": [_movement(trace) for trace in answer.last_movements],
-    }
-
-
-def _movement(trace: Trace) -> dict[str, Any]:
-    source, id, correlation_id, kind, location, quantity, at = trace
-    return {
-        "source": source,
-        "id": id,
-        "correlation_id": correlation_id,
-        "type": kind,
-        "location": location,
-        "quantity": quantity,
-        "occurred_at": format_instant(at),
-    }
-
-
-def _print(answer: Answer, key: KeyShown) -> None:
-    explanation = answer.explanation
-    where = f" at {explanation.location}" if explanation.location else ""
+def _print(found: NumberExplained) -> None:
+    where = f" at {found.location}" if found.location else ""
     say(
-        (f"{explanation.sku} on {explanation.channel}{where}: ", "bold"),
-        (f"{number(explanation.available)} available, ", "bold"),
-        styled(explanation.status, STATUS_STYLES),
+        (f"{found.sku} on {found.channel}{where}: ", "bold"),
+        (f"{number(found.available)} available, ", "bold"),
+        styled(found.status, STATUS_STYLES),
     )
-    say((f"as of {format_instant(explanation.instant)}", "dim"))
+    say((f"as of {found.instant}", "dim"))
     say()
+    explanation = explanation_of(found)
     print_ledger(explanation)
     print_rules(explanation)
-    _print_movements(answer)
-    _print_published(key)
+    _print_movements(found.last_movements)
+    _print_published(found)
 
 
-def _print_movements(answer: Answer) -> None:
-    if not answer.last_movements:
+def _print_movements(movements: Sequence[MovementShown]) -> None:
+    if not movements:
         return
     say()
     say(("Last movements, newest first", "bold"))
@@ -106,14 +80,14 @@ def _print_movements(answer: Answer) -> None:
         [
             [
                 "",
-                format_instant(at),
-                kind,
-                _quantity(kind, quantity),
-                location or "",
-                source,
-                id,
+                one.occurred_at,
+                one.type,
+                _quantity(one.type, one.quantity),
+                one.location or "",
+                one.source,
+                one.id,
             ]
-            for source, id, _, kind, location, quantity, at in answer.last_movements
+            for one in movements
         ],
         numbers=("quantity",),
     )
@@ -128,23 +102,24 @@ def _quantity(kind: str, quantity: int | None) -> str:
     return signed(quantity) if kind in _BRINGS else number(quantity)
 
 
-def _print_published(key: KeyShown) -> None:
+def _print_published(found: NumberExplained) -> None:
+    last = found.published
     say()
     say(("Published", "bold"))
-    if key.available is None:
+    if last is None or last.available is None:
         say("  nothing yet")
     else:
-        cause = "" if key.cause is None else f", because of {key.cause.source} {key.cause.id}"
+        cause = "" if last.cause is None else f", because of {last.cause.source} {last.cause.id}"
         say(
-            f"  {number(key.available)} ",
-            styled(key.status or "", STATUS_STYLES),
-            f" at {key.computed_at} (version {key.version}){cause}",
+            f"  {number(last.available)} ",
+            styled(last.status or "", STATUS_STYLES),
+            f" at {last.computed_at} (version {last.version}){cause}",
         )
-    if key.pending:
-        due = f"due at {key.due}" if key.due else "due when the engine runs on"
+    if found.pending:
+        due = f"due at {found.due}" if found.due else "due when the engine runs on"
         say(
-            f"  {number(key.computed)} ",
-            styled(key.computed_status, STATUS_STYLES),
+            f"  {number(found.available)} ",
+            styled(found.status, STATUS_STYLES),
             f" is pending, {due}",
         )
     else:

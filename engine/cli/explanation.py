@@ -1,11 +1,9 @@
-"""An explanation as data, and as lines that read like a ledger."""
+"""An explanation as lines that read like a ledger."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from engine.cli.printing import counted, number, print_table, say, signed, some_of
 from engine.contracts.instants import format_duration, format_instant
@@ -18,16 +16,6 @@ NAMES_SHOWN: Final = 4
 """Locations that a line names before it counts the rest."""
 
 _Row = tuple[str, str, str, str]
-
-
-def explanation_data(explanation: Explanation) -> dict[str, Any]:
-    """An explanation for programs: instants as RFC 3339, durations as in the rules."""
-    data: dict[str, Any] = msgspec.to_builtins(explanation)
-    edge = explanation.next_edge
-    data["instant"] = format_instant(explanation.instant)
-    data["next_edge"] = None if edge is None else format_instant(edge)
-    data["min_interval"] = format_duration(explanation.min_interval)
-    return data
 
 
 def print_ledger(explanation: Explanation) -> None:

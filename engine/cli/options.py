@@ -12,6 +12,36 @@ Data = Annotated[
     Path,
     typer.Option("--data", metavar="DIR", help="The data folder of `sellable run`."),
 ]
+DataOrUrl = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="The data folder of `sellable run`."),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="In place of --data: a running engine, such as http://127.0.0.1:8080.",
+    ),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="KEY",
+        envvar="SELLABLE_KEY",
+        help="The API key for --url, if it needs one.",
+    ),
+]
+KeysFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--keys",
+        metavar="FILE",
+        envvar="SELLABLE_KEYS",
+        help="The file of API keys; left out: keys.json in the data folder.",
+    ),
+]
 LastRules = Annotated[
     Path | None,
     typer.Option(

@@ -9,7 +9,7 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from engine.cli.explanation import explanation_data, print_ledger, print_rules
+from engine.cli.explanation import print_ledger, print_rules
 from engine.cli.options import AsJson, ChannelName, KeyLocation, Sku
 from engine.cli.printing import STATUS_STYLES, number, print_json, say, styled
 from engine.cli.reading import looking_at, rules_of
@@ -17,6 +17,7 @@ from engine.contracts.errors import UsageError
 from engine.contracts.instants import format_instant, parse_instant
 from engine.embedded.runtime import wall_clock
 from engine.rules.explain import Explanation, StockLine, explain_channel
+from engine.rules.explained import Explained, explained_fields
 from engine.rules.loader import load_rules
 from engine.rules.mistakes import did_you_mean
 from engine.rules.model import Channel
@@ -89,7 +90,7 @@ def explain(
         loaded, ground.instant, chosen, sku, location, ground.stock, ground.claims
     )
     if as_json:
-        print_json(explanation_data(explanation))
+        print_json(Explained(**explained_fields(explanation)))
     else:
         _print(explanation, ground.real)
 

@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from engine.cli.examples import epilog
+from engine.cli.options import KeysFile
 from engine.cli.printing import print_json
-from engine.cli.running import Plan, run_engine
+from engine.cli.running import Listen, Plan, run_engine
 from engine.cli.settings import with_settings
+from engine.contracts.errors import UsageError
 from engine.core.parts import EVENT, WALL
 from engine.telemetry.logs import set_up_logs
 
@@ -66,6 +68,44 @@ def run(
             "--merge", help="Take several inputs by the times of their movements, not in turn."
         ),
     ] = False,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            "--listen", metavar="HOST:PORT", help="Serve HTTP there, such as 127.0.0.1:8080."
+        ),
+    ] = None,
+    keys: KeysFile = None,
+    audit: Annotated[
+        Path | None,
+        typer.Option(
+            "--audit",
+            metavar="FILE",
+            help="With --listen: where writes and refusals are recorded [DATA/audit.ndjson].",
+        ),
+    ] = None,
+    behind_proxy: Annotated[
+        bool,
+        typer.Option(
+            "--behind-proxy",
+            help="With --listen: only a proxy that does TLS can reach the address.",
+        ),
+    ] = False,
+    tls_certificate: Annotated[
+        Path | None,
+        typer.Option("--tls-cert", metavar="FILE", help="With --listen: certificate chain, PEM."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option("--tls-key", metavar="FILE", help="With --listen: its private key, PEM."),
+    ] = None,
+    fsync: Annotated[
+        bool,
+        typer.Option(
+            "--fsync",
+            help="With --listen: answer writes when they have reached the disk, so that they"
+            " outlive a power cut too.",
+        ),
+    ] = False,
     json_errors: Annotated[
         bool,
         typer.Option("--json", help="Tell errors as JSON; the summary is JSON in any case."),
@@ -83,8 +123,17 @@ def run(
     Bad input never stops the engine: a movement that cannot be applied becomes an exception, and
     a file that is damaged (a truncated gzip, say) is read as far as it goes. That is told on
     stderr, and the exit status is 0.
+
+    With --listen it serves lookups, reservations and movements over HTTP as well. Without API keys
+    it may listen at an address of this machine only (127.0.0.1).
     """
     set_up_logs()
+    # The file of keys may come from the environment, where it is meant for other commands too.
+    if listen is None and (audit or tls_certificate or tls_key or behind_proxy or fsync):
+        raise UsageError(
+            "an option of the HTTP service is given, and not where it shall listen",
+            "Add --listen HOST:PORT.",
+        )
     plan = Plan(
         rules=rules,
         data=data,
@@ -94,6 +143,9 @@ def run(
         once=once,
         merge=merge,
         overrides=overrides or {},
+        listen=None
+        if listen is None
+        else Listen(listen, keys, audit, behind_proxy, tls_certificate, tls_key, fsync),
     )
     del json_errors  # Errors are told where all commands end.
     print_json(run_engine(plan))

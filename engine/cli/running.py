@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 import structlog
 from rich.progress import (
@@ -20,13 +21,57 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from engine.cli.collecting import rare_collections
+from engine.cli.collecting import (
+    YOUNG_OBJECTS,
+    YOUNG_OBJECTS_LISTENING,
+    rare_collections,
+)
 from engine.cli.printing import console, say
 from engine.cli.summary import Summary, summarise
+from engine.contracts.errors import UsageError
 from engine.embedded.inputs import Inputs
-from engine.embedded.loop import Job, Stop, run
+from engine.embedded.loop import Job, Stop, Visitors, run
 from engine.embedded.runtime import Runtime
 from engine.rules.loader import load_rules
+
+
+class Service(Protocol):
+    """The HTTP service of a run."""
+
+    @property
+    def visitors(self) -> Visitors:
+        """The callers, whom the loop serves."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """Where it listens, as a URL."""
+        ...
+
+    def open(self, runtime: Runtime) -> None:
+        """Serve: the engine is there."""
+        ...
+
+    def finish(self, runtime: Runtime) -> None:
+        """Take nothing more, and finish what was accepted."""
+        ...
+
+    def close(self) -> None:
+        """Tell whoever still waits that nobody will serve them, and end the server."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where and how to listen."""
+
+    address: str
+    keys: Path | None = None
+    audit: Path | None = None
+    behind_proxy: bool = False
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    sync: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +86,7 @@ class Plan:
     once: bool = False
     merge: bool = False
     overrides: Mapping[str, str] = field(default_factory=dict)
+    listen: Listen | None = None
 
 
 def run_engine(plan: Plan) -> Summary:
@@ -56,22 +102,48 @@ def run_engine(plan: Plan) -> Summary:
         rules = load_rules(plan.rules, plan.overrides)
         # Inputs that cannot be read are told before a data folder is made for them.
         Inputs(plan.inputs, plan.merge).close()
-        runtime = Runtime(plan.data, rules, plan.rules, plan.clock, plan.out, plan.overrides)
-        try:
-            return _run(runtime, plan, stop)
-        finally:
-            runtime.close()
+        with _listening(plan) as service:
+            runtime = Runtime(plan.data, rules, plan.rules, plan.clock, plan.out, plan.overrides)
+            try:
+                return _run(runtime, plan, stop, service)
+            finally:
+                if service is not None:
+                    service.close()
+                runtime.close()
 
 
-def _run(runtime: Runtime, plan: Plan, stop: Stop) -> Summary:
-    _tell_start(runtime, plan)
+@contextmanager
+def _listening(plan: Plan) -> Iterator[Service | None]:
+    """The HTTP service, if there is to be one; it tells that the engine restores its state."""
+    if plan.listen is None:
+        yield None
+        return
+    if plan.once:
+        raise UsageError(
+            "--once ends with the inputs, and --listen waits for callers",
+            "Leave one of them out.",
+        )
+    # Only now: a run that does not listen need not wait for a web framework to be imported.
+    from engine.cli.listening import listening
+
+    with listening(plan.listen, plan.data) as service:
+        yield service
+
+
+def _run(runtime: Runtime, plan: Plan, stop: Stop, service: Service | None) -> Summary:
     saved = runtime.record.positions
     with (
         Inputs(plan.inputs, plan.merge, saved, follow=not plan.once) as inputs,
-        rare_collections(),
+        rare_collections(YOUNG_OBJECTS if service is None else YOUNG_OBJECTS_LISTENING),
         _watched(runtime) as watcher,
     ):
-        ending = run(runtime, inputs, plan.rules, Job(plan.once, stop, watcher))
+        if service is not None:
+            service.open(runtime)
+        _tell_start(runtime, plan, service)
+        visitors = None if service is None else service.visitors
+        ending = run(runtime, inputs, plan.rules, Job(plan.once, stop, watcher, visitors))
+        if service is not None:
+            service.finish(runtime)
         watcher.tell_damages(inputs)
     return summarise(runtime, ending)
 
@@ -146,11 +218,17 @@ def _watched(runtime: Runtime) -> Iterator[_Watcher]:
         yield _Watcher(runtime, bar)
 
 
-def _tell_start(runtime: Runtime, plan: Plan) -> None:
+def _tell_start(runtime: Runtime, plan: Plan, service: Service | None) -> None:
     """Say that the engine runs, and which files of others had to make room for its outputs."""
     log = structlog.get_logger("sellable.run")
     if not plan.once:
-        log.info("the engine runs until it is stopped", data=str(plan.data), out=str(runtime.out))
+        where = {} if service is None else {"listens": service.address}
+        log.info(
+            "the engine runs until it is stopped",
+            data=str(plan.data),
+            out=str(runtime.out),
+            **where,
+        )
     for path, aside in runtime.files.set_aside:
         log.warning(
             "an output file of another data folder was set aside",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import msgspec
 import typer
 
 from engine.cli.examples import epilog
-from engine.cli.options import AsJson, Data, OneLocation, Sku
+from engine.cli.options import AsJson, DataOrUrl, Key, OneLocation, Sku, Url
 from engine.cli.printing import counted, number, print_json, print_table, say
 from engine.cli.reading import looking_at
-from engine.contracts.snapshots import CountedAt, LedgerRow
+from engine.cli.remote import folder_of, quoted, remote_of
+from engine.contracts.answers import Stock, StockLine, stock_line
+from engine.contracts.snapshots import CountedAt
 
 _NUMBERS = (
     "sellable",
@@ -23,61 +24,36 @@ _NUMBERS = (
 _COLUMNS = ("location", *_NUMBERS, "counted")
 
 
-class StockLine(msgspec.Struct):
-    """The stock of a SKU at one location, in base units."""
-
-    location: str
-    sellable: int
-    inspecting: int
-    damaged: int
-    on_hand: int
-    reserved: int
-    incoming: int
-    version: int
-    counted_at: CountedAt
-
-
-class Stock(msgspec.Struct):
-    """The stock of one SKU; `unallocated_reserved` is reserved without a location."""
-
-    sku: str
-    unallocated_reserved: int
-    locations: list[StockLine]
-
-
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
     app.command("stock", epilog=epilog("stock"))(stock)
 
 
-def stock(sku: Sku, data: Data, location: OneLocation = None, as_json: AsJson = False) -> None:
+def stock(
+    sku: Sku,
+    data: DataOrUrl = None,
+    url: Url = None,
+    key: Key = None,
+    location: OneLocation = None,
+    as_json: AsJson = False,
+) -> None:
     """Show the stock of a SKU at each location.
 
-    Reads what the engine has committed, also while it runs. On hand is what is there: sellable,
-    under inspection and damaged. Incoming is ordered or on its way.
+    Reads what the engine has committed, also while it runs: from its data folder, or from a
+    running engine that listens. On hand is what is there: sellable, under inspection and damaged.
+    Incoming is ordered or on its way.
     """
-    with looking_at(data) as view:
-        unallocated, rows = view.stock(sku, location)
-    found = Stock(sku, unallocated, [stock_line(row) for row in rows])
+    remote = remote_of(data, url, key)
+    if remote is not None:
+        found = remote.get(f"/v1/stock/{quoted(sku)}", {"location": location}, Stock)
+    else:
+        with looking_at(folder_of(data)) as view:
+            unallocated, rows = view.stock(sku, location)
+        found = Stock(sku, unallocated, [stock_line(row) for row in rows])
     if as_json:
         print_json(found)
     else:
         _print(found)
-
-
-def stock_line(row: LedgerRow) -> StockLine:
-    """The stock at one location as it is shown."""
-    return StockLine(
-        location=row.location,
-        sellable=row.sellable,
-        inspecting=row.inspecting,
-        damaged=row.damaged,
-        on_hand=row.sellable + row.inspecting + row.damaged,
-        reserved=row.reserved,
-        incoming=row.incoming,
-        version=row.version,
-        counted_at=row.counted_at,
-    )
 
 
 def _print(found: Stock) -> None:

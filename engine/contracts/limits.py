@@ -35,6 +35,10 @@ MOVEMENT_SCHEMA: Final = 1
 # Requests over HTTP, counts.
 MAX_MOVEMENTS_PER_REQUEST: Final = 1_000
 MAX_LOOKUP_KEYS: Final = 1_000
+MAX_RESERVATION_LINES: Final = 100
+MAX_PAGE_ROWS: Final = 1_000
+MAX_BODY_BYTES: Final = 8 * 1024 * 1024
+"""Of one request: a thousand movements of some size; not of the largest that one may be."""
 
 # Outgoing documents, counts.
 MAX_POSTING_LINES: Final = 500

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from engine.contracts import records
@@ -10,6 +12,7 @@ from engine.contracts.exceptions import ExceptionRecord, exception_record
 OPEN = "open"
 REPLAYED = "replayed"
 DISMISSED = "dismissed"
+MAX_DIGITS = 18  # of an exception's number: it is stored in 8 bytes
 
 
 class DeadLetter(msgspec.Struct, omit_defaults=True):
@@ -19,6 +22,23 @@ class DeadLetter(msgspec.Struct, omit_defaults=True):
     status: str = OPEN
     changed_at: str | None = None
     note: str | None = None
+
+
+class Wanted(NamedTuple):
+    """Which exceptions are asked for; an empty set means any."""
+
+    codes: frozenset[str] = frozenset()
+    severities: frozenset[str] = frozenset()
+    statuses: frozenset[str] = frozenset()
+
+    def fits(self, letter: DeadLetter) -> bool:
+        """Whether an exception is asked for."""
+        record = letter.record
+        return (
+            (not self.codes or record.code in self.codes)
+            and (not self.severities or record.severity in self.severities)
+            and (not self.statuses or letter.status in self.statuses)
+        )
 
 
 class DeadLetters:
@@ -72,7 +92,10 @@ def exception_name(exception: str) -> bytes:
     Raises:
         ValueError: that is no exception's identity.
     """
-    return records.numbered(records.EXCEPTION, int(exception.removeprefix("x-")))
+    digits = exception.removeprefix("x-")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > MAX_DIGITS:
+        raise ValueError(f"{exception!r} does not name an exception")
+    return records.numbered(records.EXCEPTION, int(digits))
 
 
 def read_dead_letter(stored: bytes) -> DeadLetter:

@@ -22,6 +22,7 @@ from engine.core.figures import Standing
 from engine.core.parts import Parts
 from engine.core.step import Foreseen, Outcome, Prepared
 from engine.ledger.book import Reader
+from engine.rules.model import Channel
 from engine.rules.ruleset import RuleSet
 
 
@@ -30,6 +31,14 @@ class Told(NamedTuple):
 
     decisions: Sequence[Decision]
     exceptions: Sequence[ExceptionRecord]
+
+
+class Backlog(NamedTuple):
+    """Keys of a channel that are held back, and since when the oldest of them has differed."""
+
+    channel: Channel
+    pending: int
+    oldest_since: int | None
 
 
 class Engine:
@@ -127,6 +136,13 @@ class Engine:
     def pending(self) -> int:
         """Return how many keys' last publications differ from their values now."""
         return self.parts.publisher.pending_count()
+
+    def backlogs(self) -> list[Backlog]:
+        """Return what each channel's limits hold back, in order of the channels."""
+        return [
+            Backlog(outlet.channel, len(outlet.throttle), outlet.throttle.oldest())
+            for outlet in self.parts.publisher.outlets
+        ]
 
     # --- snapshots and exceptions --------------------------------------------------------------
 

@@ -125,10 +125,13 @@ class Inputs:
         """Whether every input is at its end and every line was given out."""
         return not self._open
 
-    def read(self, limit: int, wait_seconds: float = 0.0) -> Batch | None:
+    def read(
+        self, limit: int, wait_seconds: float = 0.0, doorbell: int | None = None
+    ) -> Batch | None:
         """Return at most `limit` lines, as soon as there are any.
 
-        None says that no line came within `wait_seconds`, or that all inputs have ended.
+        None says that no line came within `wait_seconds`, that all inputs have ended, or that
+        the `doorbell` rang, a descriptor that can be read then.
 
         Raises:
             UsageError: a CSV input without a proper header begins.
@@ -144,9 +147,8 @@ class Inputs:
                 return Batch(lines, parts, ended_before)
             self._ended_since = ended_before + self._ended_since
             left = deadline - time.monotonic()
-            if self.ended or left <= 0:
+            if self.ended or left <= 0 or self._wait(left, doorbell):
                 return None
-            self._wait(left)
 
     def positions(self) -> dict[str, Position]:
         """Return the state of every input after everything that `read` has given out.
@@ -233,9 +235,11 @@ class Inputs:
                 self._open.remove(stream)
                 self._ended_since.append(stream)
 
-    def _wait(self, seconds: float) -> None:
-        """Wait until something may have come, at most so long."""
+    def _wait(self, seconds: float, doorbell: int | None) -> bool:
+        """Wait until something may have come, at most so long; return whether the bell rang."""
         poll = select.poll()
+        if doorbell is not None:
+            poll.register(doorbell, select.POLLIN)
         for stream in self._open if self._follow or self._merge is not None else self._open[:1]:
             if stream.segments:
                 continue
@@ -244,7 +248,8 @@ class Inputs:
                 seconds = min(seconds, _FOLLOW_SECONDS)
             else:
                 poll.register(descriptor, select.POLLIN)
-        poll.poll(seconds * 1_000)
+        ready = poll.poll(seconds * 1_000)
+        return any(descriptor == doorbell for descriptor, _ in ready)
 
 
 def _end(stream: Stream, segment: Segment, limit: int) -> int:

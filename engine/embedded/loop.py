@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from engine.contracts.errors import SellableError
 from engine.core.parts import EVENT
@@ -35,6 +36,23 @@ class Interrupted(SellableError):
     title = "Stopped before the end"
 
 
+class Visitors(Protocol):
+    """Callers of other threads, whom the loop serves between two batches."""
+
+    @property
+    def doorbell(self) -> int:
+        """A descriptor that can be read while somebody waits."""
+        ...
+
+    def serve(self, runtime: Runtime) -> None:
+        """Do what they ask for, and commit it."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Wait until somebody comes, at most so long."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What a run is to do: `once` ends with the inputs; `progress` is told after each commit."""
@@ -42,6 +60,24 @@ class Job:
     once: bool
     stop: Stop
     progress: Callable[[Inputs], None] = lambda _: None
+    visitors: Visitors | None = None
+
+    def serve(self, runtime: Runtime) -> None:
+        """Serve visitors, if there can be any."""
+        if self.visitors is not None:
+            self.visitors.serve(runtime)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for visitors, at most so long."""
+        if self.visitors is None:
+            time.sleep(seconds)
+        else:
+            self.visitors.wait(seconds)
+
+    @property
+    def doorbell(self) -> int | None:
+        """What tells that a visitor has come."""
+        return None if self.visitors is None else self.visitors.doorbell
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +114,7 @@ def _replay(runtime: Runtime, inputs: Inputs, desk: OrderDesk, job: Job) -> None
     """Run by the event clock: as fast as the movements can be read."""
     uncommitted, committed_at = 0, time.monotonic()
     while not job.stop.asked:
-        taken = _take_batch(runtime, inputs)
+        taken = _take_batch(runtime, inputs, job.doorbell)
         uncommitted += taken
         waited = time.monotonic() - committed_at
         if uncommitted and (
@@ -88,19 +124,20 @@ def _replay(runtime: Runtime, inputs: Inputs, desk: OrderDesk, job: Job) -> None
             job.progress(inputs)
             uncommitted, committed_at = 0, time.monotonic()
         desk.serve()
+        job.serve(runtime)
         if inputs.ended:
             if job.once:
                 _drain(runtime, job)
                 return
-            time.sleep(IDLE_SECONDS)
+            job.wait(IDLE_SECONDS)
     runtime.commit()
     if job.once:
         raise _interrupted()
 
 
-def _take_batch(runtime: Runtime, inputs: Inputs) -> int:
+def _take_batch(runtime: Runtime, inputs: Inputs, doorbell: int | None) -> int:
     """Take some lines; returns how many there were. They count as taken, not yet as committed."""
-    batch = inputs.read(BATCH_LINES, IDLE_SECONDS)
+    batch = inputs.read(BATCH_LINES, IDLE_SECONDS, doorbell)
     if batch is None or not batch.lines:
         return 0
     engine = runtime.engine
@@ -144,6 +181,7 @@ def _live(runtime: Runtime, inputs: Inputs, desk: OrderDesk, job: Job) -> None:
         now = wall_clock()
         runtime.advance(now)
         desk.serve()
+        job.serve(runtime)
         if not inputs.ended:
             _take_live(runtime, inputs, job, now)
             continue
@@ -154,14 +192,14 @@ def _live(runtime: Runtime, inputs: Inputs, desk: OrderDesk, job: Job) -> None:
             engine.close_window()
             runtime.commit()
             return
-        time.sleep(_until(due, now))
+        job.wait(_until(due, now))
     if job.once:
         raise _interrupted()
 
 
 def _take_live(runtime: Runtime, inputs: Inputs, job: Job, now: int) -> None:
     engine = runtime.engine
-    batch = inputs.read(LIVE_BATCH_LINES, _until(engine.next_due(), now))
+    batch = inputs.read(LIVE_BATCH_LINES, _until(engine.next_due(), now), job.doorbell)
     if batch is None or not batch.lines:
         runtime.commit()
         return

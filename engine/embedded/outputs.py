@@ -76,6 +76,7 @@ class OutputFiles:
         self._lengths: dict[str, int] = {}
         self._files: dict[str, int] = {}
         self._pieces: dict[str, list[bytes]] = {}
+        self._unsynced: set[str] = set()
         self._new_names = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -138,7 +139,7 @@ class OutputFiles:
             self._lengths.setdefault(topic, 0)
 
     def flush(self, sync: bool = False) -> None:
-        """Append what was collected; with `sync` return only when it has reached the disk.
+        """Append what was collected; with `sync` return when all so far has reached the disk.
 
         After an error the files may hold a part of it: the next start cuts it off.
 
@@ -151,12 +152,22 @@ class OutputFiles:
             data = b"".join(self._pieces[topic])
             try:
                 self._append(topic, data)
-                if sync:
-                    os.fdatasync(self._file(topic))
             except OSError as error:
                 raise self._explain(error, topic) from error
+            self._unsynced.add(topic)
             del self._pieces[topic]
-        if sync and self._new_names:
+        if sync:
+            self._sync()
+
+    def _sync(self) -> None:
+        """Wait until the disk has everything."""
+        for topic in list(self._unsynced):
+            try:
+                os.fdatasync(self._file(topic))
+            except OSError as error:
+                raise self._explain(error, topic) from error
+            self._unsynced.discard(topic)
+        if self._new_names:
             os.fsync(self._folder_file)
             self._new_names = False
 

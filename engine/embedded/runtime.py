@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from engine.contracts import records
 from engine.core.dead_letters import DeadLetter, exception_name, read_dead_letter
 from engine.core.engine import Engine
+from engine.core.parts import EVENT
 from engine.core.step import Outcome
 from engine.embedded.folder import open_for_writing
 from engine.embedded.inputs import Position
@@ -43,6 +45,16 @@ class RunRecord(msgspec.Struct, omit_defaults=True):
     clock_mode: str = ""
     settings: dict[str, str] = {}
     inputs_ended_at: int | None = None
+
+
+class Committed(NamedTuple):
+    """Where the clock and the ticks stood at the last commit; None before the clock runs.
+
+    Other threads may read it: all that was published up to the tick is in the store.
+    """
+
+    clock: int | None
+    last_tick: int | None
 
 
 def read_run_record(store: StoreReader) -> RunRecord:
@@ -88,6 +100,8 @@ class Runtime:
         self.record.settings = dict(overrides)
         self.out = folder
         self.engine = Engine(self.store, rules, clock_mode)
+        self.committed = Committed(self.engine.standing.clock, self.engine.standing.last_tick)
+        self._beside: dict[bytes, bytes | None] = {}
         self.files = self._open_outputs(folder)
         self.begin_topics()
         self._encode_lines = msgspec.json.Encoder().encode_lines
@@ -109,33 +123,57 @@ class Runtime:
             [*(f"availability.{channel.name}" for channel in self.engine.rules.channels), *TOPICS]
         )
 
+    def now(self) -> int:
+        """Return the instant at which something happens that happens now.
+
+        With the event clock it is where the clock stands; before it runs, the time of day.
+        """
+        clock = self.engine.clock
+        by_event = self.engine.standing.clock_mode == EVENT
+        return clock if by_event and clock is not None else wall_clock()
+
+    def catch_up(self) -> None:
+        """Do all that is due before the next movement; an event clock does not begin by itself."""
+        if self.engine.clock is not None or self.engine.standing.clock_mode != EVENT:
+            self.advance(self.now())
+
     # --- commits -------------------------------------------------------------------------------
 
     def taken(self, positions: Mapping[str, Position]) -> None:
         """Note how far the inputs are taken; the next commit makes it last."""
         self.record.positions.update(positions)
 
-    def commit(self) -> None:
+    def commit(self, sync: bool = False) -> None:
         """Commit what has changed, and the snapshot if one is due.
 
         Outputs are appended to their files first; the store then takes the files' new lengths
         with the state in one step. What a kill leaves beyond these lengths is cut off at the start.
+        With `sync` it returns when everything so far has reached the disk.
         """
-        self._commit_once()
+        self._commit_once(sync)
         if self.engine.standing.cut is not None:
             self._write_snapshot()
 
-    def _commit_once(self) -> None:
+    def beside(self, name: bytes, value: bytes | None) -> None:
+        """Put a record of somebody else's into the next commit; None drops it."""
+        self._beside[name] = value
+
+    def _commit_once(self, sync: bool = False) -> None:
         # Channels wait for the outputs, nobody for the state: outputs are written first.
         outputs = self.engine.take_outputs()
         for topic, lines in outputs.items():
             self.files.write(topic, self._encode_lines(lines))
-        if outputs or self.files.unwritten:
-            self.files.flush()
+        if outputs or self.files.unwritten or sync:
+            self.files.flush(sync)
         changes = self.engine.collect()
+        if self._beside:
+            changes.merge(self._beside)
+            self._beside = {}
         self.record.lengths[self.record.out] = dict(self.files.lengths())
         changes.puts[RUN] = msgspec.msgpack.encode(self.record)
-        self.store.commit(changes.puts, changes.deletes, changes.ranges)
+        self.store.commit(changes.puts, changes.deletes, changes.ranges, sync)
+        standing = self.engine.standing
+        self.committed = Committed(standing.clock, standing.last_tick)
 
     def _write_snapshot(self) -> None:
         for piece in snapshot_lines(self.engine):

@@ -43,10 +43,10 @@ class Result:
 
 
 class Live:
-    """An engine that runs by the wall clock in its own process, fed through its standard input."""
+    """An engine in a process of its own, by the wall clock and fed through its standard input."""
 
-    def __init__(self, folder: Path) -> None:
-        command = [*program(), *shlex.split("run --rules rules --data data --input -")]
+    def __init__(self, folder: Path, line: str = "run --rules rules --data data --input -") -> None:
+        command = [*program(), *shlex.split(line)]
         self.process = subprocess.Popen(
             command,
             cwd=folder,
@@ -71,6 +71,12 @@ class Live:
         self.process.send_signal(number)
         out, err = self.process.communicate(timeout=PATIENCE_SECONDS)
         return Result(self.process.returncode, out, err)
+
+    def end(self) -> None:
+        """End it, if it has not ended."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
 
 
 Call = Callable[[str], Result]
@@ -143,9 +149,5 @@ def replayed(call: Call) -> Call:
 def live(workspace: Path) -> Iterator[Live]:
     """An engine that runs on the data folder `data` of the workspace."""
     engine = Live(workspace)
-    try:
-        yield engine
-    finally:
-        if engine.process.poll() is None:
-            engine.process.kill()
-        engine.process.communicate()
+    yield engine
+    engine.end()

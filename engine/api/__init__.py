@@ -1,0 +1,1 @@
+"""The HTTP service: one application over any runtime."""

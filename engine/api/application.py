@@ -1,0 +1,125 @@
+"""The application: every call declared once, put together with FastAPI.
+
+FastAPI routes the calls and shows the document; what a call takes and tells is decoded and encoded
+with msgspec, so nothing of a hot call goes through Python objects of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from engine import __version__
+from engine.api import (
+    routes_availability,
+    routes_exceptions,
+    routes_look,
+    routes_movements,
+    routes_reservations,
+    routes_service,
+    routes_steps,
+)
+from engine.api.audit import AuditFile
+from engine.api.call import JSON
+from engine.api.door import Door
+from engine.api.keyring import KeyRing
+from engine.api.metrics import ServiceMetrics
+from engine.api.openapi import document
+from engine.api.operations import Operation
+from engine.api.problems import MEDIA_TYPE, plain_problem
+from engine.api.runtime import Runtime
+
+OPENAPI_PATH: Final = "/openapi.json"
+ADVICE: Final = "The calls are in /openapi.json, each with an example."
+
+
+class _DirectRoute(APIRoute):
+    """A route whose endpoint takes the request as it is: FastAPI's way for special needs."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The endpoint itself."""
+        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return handler
+
+
+def all_operations(metrics: ServiceMetrics) -> tuple[Operation, ...]:
+    """Every call, those first that come most often."""
+    return (
+        *routes_availability.OPERATIONS,
+        *routes_reservations.OPERATIONS,
+        *routes_movements.OPERATIONS,
+        *routes_steps.OPERATIONS,
+        *routes_look.OPERATIONS,
+        *routes_exceptions.OPERATIONS,
+        *routes_service.operations(metrics),
+    )
+
+
+def create_app(
+    runtime: Runtime, keyring: KeyRing, audit: AuditFile, behind_proxy: bool = False
+) -> ASGIApp:
+    """The application over a runtime."""
+    metrics = ServiceMetrics(runtime)
+    operations = all_operations(metrics)
+    door = Door(runtime, keyring, audit, metrics, behind_proxy)
+    app = FastAPI(
+        title="sellable",
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        exception_handlers={HTTPException: _tell_http},
+        redirect_slashes=False,
+    )
+    for operation in operations:
+        app.router.add_api_route(
+            operation.path,
+            door.endpoint(operation),
+            methods=[operation.method],
+            name=operation.name,
+            response_model=None,
+            route_class_override=_DirectRoute,
+        )
+    _add_document(app, operations)
+    return _PathAsSent(app)
+
+
+def _add_document(app: FastAPI, operations: Sequence[Operation]) -> None:
+    text = msgspec.json.encode(document(operations, __version__))
+
+    async def get_document(_: Request) -> Response:
+        return Response(text, media_type=JSON)
+
+    app.router.add_api_route(
+        OPENAPI_PATH, get_document, response_model=None, route_class_override=_DirectRoute
+    )
+
+
+class _PathAsSent:
+    """Routes by the path as it was sent, so that an encoded slash is a part of a name."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a call on."""
+        if scope["type"] == "http":
+            scope["path"] = scope["raw_path"].decode("ascii", errors="replace")
+        await self._app(scope, receive, send)
+
+
+async def _tell_http(request: Request, error: Exception) -> Response:
+    """Tell what the router has found: no such path, or not this method."""
+    assert isinstance(error, HTTPException)
+    told = plain_problem(error.status_code, f"{request.method} {request.url.path}", ADVICE)
+    return Response(
+        msgspec.json.encode(told), error.status_code, error.headers, media_type=MEDIA_TYPE
+    )

@@ -1,0 +1,128 @@
+"""What the service itself refuses, before a runtime is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+from engine.contracts.errors import SellableError, UsageError
+
+HTTP_CONFLICT: Final = 409
+
+
+class FaultError(SellableError):
+    """The service has met an error that it does not know; what it is stands in its log."""
+
+    title = "The service has a fault"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the service has met an error that it does not know",
+            "Look for this request in the service's log. Whether a write was done is not known: "
+            "send it again with the same identities or Idempotency-Key.",
+        )
+
+
+class UnauthorizedError(SellableError):
+    """No key, or one that is not known or was revoked."""
+
+    http_status = 401
+    title = "Not authenticated"
+
+
+class ForbiddenError(SellableError):
+    """The key's role or reach does not allow the call."""
+
+    http_status = 403
+    title = "Not allowed"
+
+
+class RateError(SellableError):
+    """The key has made more calls than its rate allows."""
+
+    http_status = 429
+    title = "Too many calls"
+
+    def __init__(self, message: str, advice: str, retry_after_seconds: int) -> None:
+        super().__init__(message, advice)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class MalformedError(UsageError):
+    """The body is not what its media type says."""
+
+    http_status = 400
+    title = "The request is malformed"
+
+
+class InvalidError(UsageError):
+    """A parameter or a field is missing, of the wrong type or out of range.
+
+    `pointer` is where: a JSON pointer into the body, or `?` and the name of a parameter.
+    """
+
+    http_status = 422
+    title = "The request is not valid"
+
+    def __init__(self, message: str, advice: str, pointer: str) -> None:
+        super().__init__(message, advice)
+        self.pointer = pointer
+
+
+class TooLargeError(UsageError):
+    """The body is larger than the limit."""
+
+    http_status = 413
+    title = "The request is too large"
+
+
+class MediaTypeError(UsageError):
+    """The body is of a media type, or packed in a way, that is not taken here."""
+
+    http_status = 415
+    title = "The media type is not taken"
+
+
+class SlowError(UsageError):
+    """The body did not come in time."""
+
+    http_status = 408
+    title = "The request came too slowly"
+
+
+class ConflictError(SellableError):
+    """The request is sound, and the state of the stock or of a reservation does not allow it.
+
+    `more` are further members of the problem, which tell what became of the request; `headers` go
+    with the answer.
+    """
+
+    http_status = HTTP_CONFLICT
+    title = "It conflicts with the present state"
+
+    def __init__(
+        self,
+        title: str,
+        message: str,
+        advice: str,
+        more: Mapping[str, Any] = MappingProxyType({}),
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(message, advice)
+        self.title = title
+        self.more = more
+        self.headers = headers
+
+
+def one_of(found: str, known: Sequence[str], pointer: str) -> str:
+    """Check that a word is one of those that are known.
+
+    Raises:
+        InvalidError: it is not.
+    """
+    if found not in known:
+        raise InvalidError(
+            f"{found!r} is not known here", f"Write one of {', '.join(known)}.", pointer
+        )
+    return found

@@ -1,0 +1,109 @@
+"""The server: uvicorn on a thread of its own, on a socket that was bound before."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import threading
+from typing import Final
+
+import structlog
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from engine.api.binding import ListenError, Security
+from engine.api.protocol import LimitedProtocol
+
+KEEP_ALIVE_SECONDS: Final = 75
+STOP_SECONDS: Final = 10
+"""How long calls at hand may take to end once the server is to stop."""
+START_SECONDS: Final = 30.0
+
+
+class Server:
+    """Serves an application on a thread of its own.
+
+    Raises:
+        ListenError: certificate and key cannot be used.
+    """
+
+    def __init__(self, app: ASGIApp, taken: socket.socket, security: Security) -> None:
+        self._socket = taken
+        self._config = uvicorn.Config(
+            app,
+            http=LimitedProtocol,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            proxy_headers=False,
+            server_header=False,
+            access_log=False,
+            log_config=None,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=STOP_SECONDS,
+            ssl_certfile=security.tls_certificate,
+            ssl_keyfile=security.tls_key,
+        )
+        _log_through_structlog()
+        try:
+            self._config.load()
+        except (OSError, ssl.SSLError) as error:
+            raise ListenError(
+                f"certificate or key cannot be used: {error}",
+                "Give a PEM file with the certificate chain, and one with its key.",
+            ) from error
+        if self._config.ssl is not None:
+            self._config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._server = uvicorn.Server(self._config)
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+
+    @property
+    def address(self) -> str:
+        """Where it listens, as a URL."""
+        host, port = self._socket.getsockname()[:2]
+        scheme = "http" if self._config.ssl is None else "https"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def start(self) -> None:
+        """Serve from now on."""
+        self._thread.start()
+        self._started.wait(START_SECONDS)
+
+    def stop(self) -> None:
+        """Take no more calls, let those at hand end, and return when it is over."""
+        self._server.should_exit = True
+        self._thread.join(STOP_SECONDS * 2)
+        self._socket.close()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._started.set()
+        await self._server.serve(sockets=[self._socket])
+
+
+class _ToStructlog(logging.Handler):
+    """Hands what uvicorn logs to the log that everything goes to."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand a record on."""
+        log = structlog.get_logger("sellable.http")
+        text = record.getMessage().strip()
+        if record.exc_info:
+            log.error(text, exc_info=record.exc_info)
+        elif record.levelno >= logging.WARNING:
+            log.warning(text)
+
+
+def _log_through_structlog() -> None:
+    logger = logging.getLogger("uvicorn.error")
+    if not any(isinstance(handler, _ToStructlog) for handler in logger.handlers):
+        logger.handlers = [_ToStructlog()]
+        logger.propagate = False
+        logger.setLevel(logging.WARNING)

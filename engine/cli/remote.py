@@ -1,0 +1,130 @@
+"""Asking a running engine over HTTP, in place of reading its data folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http.client import HTTPException
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
+
+import msgspec
+
+from engine.contracts.errors import EXIT_FAILED, EXIT_WRONG_CALL, SellableError, UsageError
+
+WAIT_SECONDS: Final = 30.0
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+CLIENT_ERRORS: Final = range(400, 500)
+
+_Told = TypeVar("_Told")
+
+
+class RemoteError(SellableError):
+    """The engine could not be asked, or did not answer as one does."""
+
+    title = "The engine did not answer"
+
+
+class RefusedError(SellableError):
+    """The engine refused the call."""
+
+    title = "The engine refused the call"
+
+    def __init__(self, message: str, advice: str, exit_code: int) -> None:
+        super().__init__(message, advice)
+        self.exit_code = exit_code
+
+
+class _Problem(msgspec.Struct):
+    detail: str = ""
+    advice: str = ""
+
+
+class Remote:
+    """A running engine."""
+
+    def __init__(self, url: str, key: str | None) -> None:
+        self._url = url.rstrip("/")
+        self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        # What runs on this machine is never reached through a proxy.
+        here = urlsplit(url).hostname in LOOPBACK
+        self._opener = build_opener(ProxyHandler({})) if here else build_opener()
+
+    def get(self, path: str, asked: Mapping[str, str | None], kind: type[_Told]) -> _Told:
+        """Ask, and return the answer.
+
+        Raises:
+            RefusedError: the engine refused the call.
+            RemoteError: it could not be asked.
+        """
+        query = urlencode({name: value for name, value in asked.items() if value is not None})
+        address = f"{self._url}{path}{'?' if query else ''}{query}"
+        try:
+            request = Request(address, headers=self._headers)
+            with self._opener.open(request, timeout=WAIT_SECONDS) as answer:
+                body = answer.read()
+        except HTTPError as error:
+            with error:
+                raise _refused(error.code, error.read()) from error
+        except (URLError, HTTPException, TimeoutError, OSError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise RemoteError(
+                f"{self._url} does not answer: {reason}",
+                "Check the address, and that the engine runs with --listen.",
+            ) from error
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except msgspec.MsgspecError as error:
+            raise RemoteError(
+                f"{self._url} answers something else than an engine does: {error}",
+                "Check the address.",
+            ) from error
+
+
+def remote_of(
+    data: Path | None, url: str | None, key: str | None, rules: Path | None = None
+) -> Remote | None:
+    """The engine to ask; None when a data folder is to be read.
+
+    Raises:
+        UsageError: none of the two is given, or both; or rules are, for a running engine.
+    """
+    if (data is None) == (url is None):
+        raise UsageError(
+            "either --data or --url is needed",
+            "Name the data folder, or the address of a running engine.",
+        )
+    if url is None:
+        return None
+    if rules is not None:
+        raise UsageError(
+            "--rules and --url exclude each other", "A running engine has rules of its own."
+        )
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise UsageError(
+            f"--url {url}: an address with http or https is expected",
+            "Write it as http://127.0.0.1:8080.",
+        )
+    return Remote(url, key)
+
+
+def folder_of(data: Path | None) -> Path:
+    """The data folder, where no address is given."""
+    assert data is not None, "one of the two is given"
+    return data
+
+
+def quoted(text: str) -> str:
+    """A text as one piece of a path."""
+    return quote(text, safe="")
+
+
+def _refused(status: int, body: bytes) -> SellableError:
+    try:
+        problem = msgspec.json.decode(body, type=_Problem)
+    except msgspec.MsgspecError:
+        problem = _Problem(f"it answered {status}", "Check the address.")
+    wrong = status in CLIENT_ERRORS
+    return RefusedError(problem.detail, problem.advice, EXIT_WRONG_CALL if wrong else EXIT_FAILED)
