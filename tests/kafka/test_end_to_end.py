@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.kafka.catalogue import ENVELOPES
+import httpx
+
+from engine.kafka.catalogue import AVAILABILITY, ENVELOPES, OUTCOMES, of_channel
 from engine.kafka.clients import make_producer
 from engine.kafka.envelopes import Movements, decode
 from engine.kafka.settings import KafkaSettings
 from tests.kafka.cluster import make_topics, read_all
 from tests.kafka.conftest import MakeSettings
 from tests.kafka.fleet import Fleet
+from tests.kafka.processes import free_port
 from tests.kafka.stories import PLAIN_RULES, RULES, dealt, of_generator, of_scenarios
 from tests.kafka.verdict import disagreements
 from tests.oracle import write_rules_folder
@@ -78,15 +83,52 @@ async def movements_in(settings: KafkaSettings) -> int:
 async def test_the_movements_of_every_scenario_end_as_the_oracle_says(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
-    """Outcomes, exceptions, decisions, postings and the last word to every channel."""
-    settings = await engine_with(make_settings, {**PLAIN_RULES, "settings": RULES["settings"]})
+    """Outcomes, exceptions, decisions, postings, every channel's last word, and what is counted."""
     rules = {**PLAIN_RULES, "settings": RULES["settings"]}
+    settings = await engine_with(make_settings, rules)
     lines = of_scenarios()
+    listen = {kind: f"127.0.0.1:{free_port()}" for kind in ("ingest", "ledger", "publish")}
     with Fleet(settings, tmp_path) as fleet:
-        fleet.start("ingest", "ledger", "publish")
+        for kind, address in listen.items():
+            fleet.start(kind, metrics_listen=address)
         await flow(settings, lines, seed=1, pause_s=0)
         await comes_to_rest(settings, rules, len(lines), fleet.check)
+        told = {kind: counted(address) for kind, address in listen.items()}
         fleet.stop_all()
+    await check_counts(settings, len(lines), told)
+
+
+async def check_counts(
+    settings: KafkaSettings, lines: int, told: Mapping[str, Mapping[str, float]]
+) -> None:
+    """What the workers' metrics say is what is in the topics."""
+    outcomes = [json.loads(each.value) for each in await read_all(settings, OUTCOMES)]
+    assert len(outcomes) == lines
+    received = {name: value for name, value in told["ingest"].items() if "received_total{" in name}
+    assert sum(received.values()) == lines
+    assert told["ingest"]["sellable_unrouted_total"] > 0
+    for name, kind in (("movements", "outcome"), ("refusals", "code")):
+        wanted = Counter(each[kind] for each in outcomes if each[kind] is not None)
+        found = {value: told["ledger"][metric(name, kind, value)] for value in wanted}
+        assert found == wanted
+    assert told["ledger"]["sellable_envelopes_total"] >= told["ingest"]["sellable_envelopes_total"]
+    published = len(await read_all(settings, of_channel(AVAILABILITY, "web")))
+    assert told["publish"][metric("publications", "channel", "web")] == published
+    delays = 'sellable_publication_delay_seconds_count{channel="web"}'
+    assert told["publish"][delays] == published
+    assert told["publish"]['sellable_pending_keys{channel="web"}'] == 0
+
+
+def metric(name: str, label: str, value: str) -> str:
+    """A counter as it stands among the metrics."""
+    return f'sellable_{name}_total{{{label}="{value}"}}'
+
+
+def counted(address: str) -> dict[str, float]:
+    """Everything that a worker counts, by name and labels."""
+    rows = httpx.get(f"http://{address}/metrics").text.splitlines()
+    pairs = (row.rpartition(" ") for row in rows if not row.startswith("#"))
+    return {name: float(value) for name, _, value in pairs}
 
 
 async def test_a_generated_stream_ends_as_the_oracle_says_with_two_of_each_worker(
