@@ -83,10 +83,26 @@ class Broker(Protocol):
         ...
 
 
-class JavaBroker:
-    """The broker as a child process."""
+SECURED = """\
+listeners=SASL_SSL://127.0.0.1:{port},INSIDE://127.0.0.1:{inside_port},CONTROLLER://127.0.0.1:{{controller_port}}
+advertised.listeners=SASL_SSL://127.0.0.1:{port},INSIDE://127.0.0.1:{inside_port}
+listener.security.protocol.map=SASL_SSL:SASL_SSL,INSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=INSIDE
+ssl.keystore.location={keystore}
+ssl.keystore.password={password}
+ssl.keystore.type=PKCS12
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=\
+  org.apache.kafka.common.security.scram.ScramLoginModule required;
+"""
 
-    def __init__(self, folder: Path, jars: Path, port: int) -> None:
+
+class JavaBroker:
+    """The broker as a child process; `secured` are listeners in place of the one in clear text."""
+
+    def __init__(
+        self, folder: Path, jars: Path, port: int, secured: str = "", login: str = ""
+    ) -> None:
         self._folder = folder
         self._jars = jars
         self._port = port
@@ -95,8 +111,10 @@ class JavaBroker:
         self.bootstrap = f"127.0.0.1:{self._port}"
         folder.mkdir(parents=True, exist_ok=True)
         self._settings = folder / "server.properties"
+        kept = [line for line in SETTINGS.splitlines() if not secured or "listeners=" not in line]
+        settings = "\n".join([*kept, secured])
         self._settings.write_text(
-            SETTINGS.format(
+            settings.format(
                 host="127.0.0.1",
                 port=self._port,
                 controller_port=free_port(),
@@ -107,6 +125,7 @@ class JavaBroker:
         if (folder / "data" / "meta.properties").exists():
             return
         words = ["format", "--cluster-id", CLUSTER, "--config", str(self._settings)]
+        words += ["--add-scram", f"SCRAM-SHA-512=[{login}]"] if login else []
         done = subprocess.run(
             self._java("kafka.tools.StorageTool", words),
             capture_output=True,
@@ -224,6 +243,35 @@ def make_broker(folder: Path, port: int | None = None) -> Broker:
     Raises:
         MissingPartError: there is neither Java nor a Docker engine.
     """
+    jars = _fetch()
+    port = free_port() if port is None else port
+    return DockerBroker(folder, port) if jars is None else JavaBroker(folder, jars, port)
+
+
+def make_secured_broker(folder: Path, user: str, password: str) -> tuple[Broker, Path]:
+    """A broker that talks over TLS with who logs in, and the certificate to trust.
+
+    Raises:
+        MissingPartError: there is no Java.
+    """
+    jars = _fetch()
+    if jars is None:
+        raise MissingPartError("Java was not found: sudo apt-get install openjdk-17-jre-headless")
+    folder.mkdir(parents=True)
+    keystore, certificate, port = folder / "keys.p12", folder / "ca.pem", free_port()
+    common = ["-keystore", str(keystore), "-storepass", password, "-alias", "broker"]
+    made = ["-genkeypair", "-keyalg", "RSA", "-dname", "CN=127.0.0.1", "-storetype", "PKCS12"]
+    _run("keytool", *made, "-ext", "san=ip:127.0.0.1", *common)
+    _run("keytool", "-exportcert", "-rfc", "-file", str(certificate), *common)
+    secured = SECURED.format(
+        port=port, inside_port=free_port(), keystore=keystore, password=password
+    )
+    login = f"name={user},password={password}"
+    return JavaBroker(folder / "broker", jars, port, secured, login), certificate
+
+
+def _fetch() -> Path | None:
+    """Where the jars are, None where a Docker engine is to be used."""
     found = subprocess.run(
         [str(FETCH)],
         env={name: value for name, value in os.environ.items() if name != BOOTSTRAP_VARIABLE},
@@ -234,8 +282,7 @@ def make_broker(folder: Path, port: int | None = None) -> Broker:
     if found.returncode != 0:
         raise MissingPartError(found.stderr)
     jars = found.stdout.strip()
-    port = free_port() if port is None else port
-    return JavaBroker(folder, Path(jars), port) if jars else DockerBroker(folder, port)
+    return Path(jars) if jars else None
 
 
 def named_broker() -> NamedBroker | None:
@@ -250,6 +297,10 @@ def _variable(name: str, value: str) -> str:
 
 
 def _docker(*words: str) -> str:
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    return _run("docker", *words)
+
+
+def _run(*words: str) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
