@@ -21,6 +21,7 @@ from tests.simulation.telling import tell
 SECONDS_BETWEEN_PROGRESS = 1.0
 SEEDS_PER_TASK = 5
 FAILURES_TOLD = 3
+MOST_FAILURES = 20  # after so many there is something else to do
 
 
 def main() -> int:
@@ -46,7 +47,11 @@ def main() -> int:
         totals.update(measured.totals)
         if measured.failure is not None:
             failures.append((seed, measured.failure))
+            progress.say(f"seed {seed}: {measured.failure.invariant}")
         progress.tell(totals["stories"], len(failures))
+        if len(failures) == MOST_FAILURES:
+            progress.say(f"stopped: {MOST_FAILURES} stories have failed")
+            break
     progress.end()
     _tell_totals(totals, struck, len(failures), time.monotonic() - started)
     for seed, failure in failures[:FAILURES_TOLD]:
@@ -89,6 +94,10 @@ class _Progress:
         left = (now - self._started) / done * (self._count - done)
         text = f"{done:,} of {self._count:,} stories, {failed} failed, {left:,.0f} s left"
         print(text, end="\r" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
+
+    def say(self, text: str) -> None:
+        self.end()
+        print(text, file=sys.stderr, flush=True)
 
     def end(self) -> None:
         if sys.stderr.isatty():

@@ -24,6 +24,10 @@ from tests.simulation.story import CALM
 DISPOSITIONS = ("sellable", "inspecting", "damaged")
 OUTCOMES = ("applied", "duplicate", "absorbed", "rejected", "refused")
 
+# Reservations that nobody needs to remember go sooner or later; it changes no result.
+FORGOTTEN = (records.RESERVATION, records.FORGET)
+FORGOTTEN_UNTIL = "forgotten_until"
+
 Invariant = Callable[[Monitor], Iterator[str]]
 
 
@@ -151,22 +155,31 @@ def rebuild_gives_the_same_bytes(monitor: Monitor) -> Iterator[str]:
     ours.pop(RUN, None)
     its = dict(twin.store.scan(b""))
     for key in sorted({*ours, *its}):
-        if ours.get(key) != its.get(key) and _content(ours.get(key)) != _content(its.get(key)):
-            yield f"stored {key!r}: {_content(ours.get(key))} instead of {_content(its.get(key))}"
+        if ours.get(key) == its.get(key):
+            continue
+        if key[:1] in FORGOTTEN and (key not in ours or key not in its):
+            continue
+        one, other = _content(ours.get(key)), _content(its.get(key))
+        if one != other:
+            yield f"stored {key!r}: {one} instead of {other}"
 
 
 def _content(stored: bytes | None) -> object:
     """Return a record as data."""
     try:
         return None if stored is None else _meaning(msgspec.msgpack.decode(stored))
-    except msgspec.DecodeError:
+    except ValueError:  # no MessagePack
         return stored
 
 
 def _meaning(value: object) -> object:
     """Leave out what says nothing: in which order a map holds its keys, and sums of 0."""
     if isinstance(value, dict):
-        return {key: _meaning(held) for key, held in value.items() if held != 0}
+        return {
+            key: _meaning(held)
+            for key, held in value.items()
+            if held != 0 and key != FORGOTTEN_UNTIL
+        }
     if isinstance(value, list):
         return [_meaning(held) for held in value]
     return value

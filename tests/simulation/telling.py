@@ -16,7 +16,8 @@ def tell(story: Story, failure: Failure) -> Iterator[str]:
     yield f"  after commit {failure.step}: {failure.message}"
     pace = f"{story.pace.batch} lines a batch, {story.pace.commit} a commit"
     way = "from files" if story.from_files else "one log"
-    yield f"  a {story.kind} story by the {story.clock} clock, {way}, {pace}"
+    memory = ", small memory" if story.small_memory else ""
+    yield f"  a {story.kind} story by the {story.clock} clock, {way}, {pace}{memory}"
     yield "  rules"
     yield from _indented(story.rules)
     yield "  what comes in"
