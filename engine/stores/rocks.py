@@ -16,6 +16,7 @@ from rocksdict import (
     BlockBasedOptions,
     Cache,
     DBCompressionType,
+    DBRecoveryMode,
     Options,
     Rdict,
     RdictIter,
@@ -342,6 +343,10 @@ def _options(open_files: int) -> Options:
     options.set_memtable_prefix_bloom_ratio(WRITE_BUFFER_BLOOM)
     options.set_max_open_files(open_files)
     options.set_max_background_jobs(BACKGROUND_JOBS)
+    # A log that ends in the midst of a commit is what a kill leaves, and the commit is not there. A
+    # log that is wrong before its end has lost commits that were there: by default RocksDB goes on
+    # without them, and says nothing.
+    options.set_wal_recovery_mode(DBRecoveryMode.tolerate_corrupted_tail_records())
     options.set_compression_type(DBCompressionType.lz4())
     options.set_max_log_file_size(INFO_LOG_BYTES)
     options.set_keep_log_file_num(INFO_LOGS_KEPT)
