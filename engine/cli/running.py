@@ -31,6 +31,7 @@ from engine.cli.summary import Summary, summarise
 from engine.contracts.errors import UsageError
 from engine.embedded.inputs import Inputs
 from engine.embedded.loop import Job, Stop, Visitors, run
+from engine.embedded.rules_watch import Stamp, stamp_of
 from engine.embedded.runtime import Runtime
 from engine.rules.loader import load_rules
 
@@ -99,13 +100,14 @@ def run_engine(plan: Plan) -> Summary:
         SellableError: rules, inputs, data folder or output folder cannot be used.
     """
     with _stopped_by_signals() as stop:
+        seen = stamp_of(plan.rules)
         rules = load_rules(plan.rules, plan.overrides)
         # Inputs that cannot be read are told before a data folder is made for them.
         Inputs(plan.inputs, plan.merge).close()
         with _listening(plan) as service:
             runtime = Runtime(plan.data, rules, plan.rules, plan.clock, plan.out, plan.overrides)
             try:
-                return _run(runtime, plan, stop, service)
+                return _run(runtime, plan, stop, service, seen)
             finally:
                 if service is not None:
                     service.close()
@@ -130,7 +132,9 @@ def _listening(plan: Plan) -> Iterator[Service | None]:
         yield service
 
 
-def _run(runtime: Runtime, plan: Plan, stop: Stop, service: Service | None) -> Summary:
+def _run(
+    runtime: Runtime, plan: Plan, stop: Stop, service: Service | None, seen: Stamp
+) -> Summary:
     saved = runtime.record.positions
     with (
         Inputs(plan.inputs, plan.merge, saved, follow=not plan.once) as inputs,
@@ -141,7 +145,7 @@ def _run(runtime: Runtime, plan: Plan, stop: Stop, service: Service | None) -> S
             service.open(runtime)
         _tell_start(runtime, plan, service)
         visitors = None if service is None else service.visitors
-        ending = run(runtime, inputs, plan.rules, Job(plan.once, stop, watcher, visitors))
+        ending = run(runtime, inputs, plan.rules, Job(plan.once, stop, watcher, visitors, seen))
         if service is not None:
             service.finish(runtime)
         watcher.tell_damages(inputs)

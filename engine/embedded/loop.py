@@ -12,7 +12,7 @@ from engine.contracts.errors import SellableError
 from engine.core.parts import EVENT
 from engine.embedded.inputs import Inputs
 from engine.embedded.orders import OrderDesk
-from engine.embedded.rules_watch import RulesWatch
+from engine.embedded.rules_watch import RulesWatch, Stamp
 from engine.embedded.runtime import Runtime, wall_clock
 
 BATCH_LINES = 2_000  # lines read and taken at a time when replaying: few enough for the caches
@@ -55,12 +55,17 @@ class Visitors(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a run is to do: `once` ends with the inputs; `progress` is told after each commit."""
+    """What a run is to do.
+
+    `once` ends with the inputs; `progress` is told after each commit; `rules_seen` is what the
+    rules folder looked like before it was read.
+    """
 
     once: bool
     stop: Stop
     progress: Callable[[Inputs], None] = lambda _: None
     visitors: Visitors | None = None
+    rules_seen: Stamp | None = None
 
     def serve(self, runtime: Runtime) -> None:
         """Serve visitors, if there can be any."""
@@ -96,7 +101,8 @@ def run(runtime: Runtime, inputs: Inputs, rules_folder: Path, job: Job) -> Endin
     """
     started = time.perf_counter()
     before = runtime.engine.standing.figures.received
-    watch = RulesWatch(rules_folder, runtime.engine.rules, runtime.record.settings)
+    rules, overrides = runtime.engine.rules, runtime.record.settings
+    watch = RulesWatch(rules_folder, rules, overrides, seen=job.rules_seen)
     desk = OrderDesk(runtime, watch)
     by_event = runtime.engine.standing.clock_mode == EVENT
     if by_event:

@@ -15,11 +15,15 @@ from engine.rules.ruleset import RuleSet
 LOOK_EVERY_SECONDS = 1.0
 SUFFIXES = (".yaml", ".csv")
 
-_Stamp = tuple[tuple[str, int, int], ...]
+# What the files look like: their names, times and lengths.
+Stamp = tuple[tuple[str, int, int], ...]
 
 
 class RulesWatch:
-    """Tells when the files of a rules folder have become another rule set."""
+    """Tells when the files of a rules folder have become another rule set.
+
+    `seen` is what the files looked like before `rules` were read; left out: what they do now.
+    """
 
     def __init__(
         self,
@@ -27,13 +31,14 @@ class RulesWatch:
         rules: RuleSet,
         overrides: Mapping[str, str] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        seen: Stamp | None = None,
     ) -> None:
         self.folder = folder
         self.overrides = dict(overrides or {})
         self._fingerprint = rules.fingerprint
         self._monotonic = monotonic
         self._looked_at = monotonic()
-        self._stamp = self._stat()
+        self._stamp = stamp_of(folder) if seen is None else seen
         self._log = structlog.get_logger("sellable.rules")
 
     def changed(self) -> RuleSet | None:
@@ -42,7 +47,7 @@ class RulesWatch:
         if now - self._looked_at < LOOK_EVERY_SECONDS:
             return None
         self._looked_at = now
-        stamp = self._stat()
+        stamp = stamp_of(self.folder)
         if stamp == self._stamp:
             return None
         self._stamp = stamp
@@ -57,17 +62,18 @@ class RulesWatch:
         self._log.info("rules have changed", fingerprint=rules.fingerprint)
         return rules
 
-    def _stat(self) -> _Stamp:
-        """Return what the files look like; one that goes away meanwhile is not there."""
-        found: list[tuple[str, int, int]] = []
+
+def stamp_of(folder: Path) -> Stamp:
+    """Return what the files look like; one that goes away meanwhile is not there."""
+    found: list[tuple[str, int, int]] = []
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+    except OSError:
+        return ()
+    for path in paths:
         try:
-            paths = sorted(path for path in self.folder.iterdir() if path.suffix in SUFFIXES)
+            status = path.stat()
         except OSError:
-            return ()
-        for path in paths:
-            try:
-                status = path.stat()
-            except OSError:
-                continue
-            found.append((path.name, status.st_mtime_ns, status.st_size))
-        return tuple(found)
+            continue
+        found.append((path.name, status.st_mtime_ns, status.st_size))
+    return tuple(found)

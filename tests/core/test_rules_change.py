@@ -53,6 +53,24 @@ def test_a_new_buffer_takes_effect_on_every_key_on_the_next_tick(tmp_path: Path)
     assert causes["A"] == "rules"
 
 
+@pytest.mark.parametrize("granularity", ["sku", "location"])
+def test_another_limit_of_low_stock_is_told_though_the_number_stays(
+    granularity: str, tmp_path: Path
+) -> None:
+    """A publication is new when its status is."""
+
+    def web(low_stock: int) -> Rules:
+        publish = {"low_stock": low_stock}
+        return {"channels": {"web": {"granularity": granularity, "publish": publish}}}
+
+    run = running(web(0), tmp_path, "12:00:00 receipt A@L 10")
+    run.finish()
+    run.change_rules(web(10))
+    run.finish()
+    told = [(each["available"], each["status"]) for each in run.publications["web"]]
+    assert told == [(10, "in_stock"), (10, "low_stock")]
+
+
 def test_a_channel_that_is_added_is_told_every_key(tmp_path: Path) -> None:
     """One of each granularity, beside one that stays as it was."""
     run = running(

@@ -1,7 +1,5 @@
 """What happens while time passes: expiries, then rule edges, then ticks, in order of time."""
 
-import copy
-
 from .instants import ceiling_to, format_instant
 from .publication import ChannelKey
 from .snapshots import channel_rows
@@ -29,30 +27,13 @@ def advance(world: World, now: int) -> None:
 
 
 def next_publication(world: World, limit: int) -> int | None:
-    """When the next publication takes place if no movement comes any more.
+    """When the next publication is due if no movement comes any more, at most at `limit`.
 
-    Time jumps from one due publication to the next, at most to `limit`.
+    Whether it takes place is known on its tick: a rule that ends on the way may bring the value
+    back to what was published.
     """
-    trial = world
-    while True:
-        due = trial.publisher.next_due_tick(trial.pending_now(), trial.now)
-        if due is None or due > limit:
-            return None
-        on_the_way = _next_due_beside_ticks(trial)
-        if on_the_way is None or on_the_way[0] > due:
-            return due
-        if trial is world:
-            trial = copy.deepcopy(world)
-        published = _published(trial)
-        while _published(trial) == published and trial.now < due:
-            following = _next_due(trial)
-            advance(trial, due if following is None else min(due, following[0]))
-        if _published(trial) > published:
-            return trial.now
-
-
-def _published(world: World) -> int:
-    return sum(len(records) for records in world.publisher.records.values())
+    due = world.publisher.next_due_tick(world.pending_now(), world.now)
+    return None if due is None or due > limit else due
 
 
 def _next_due(world: World) -> tuple[int, int] | None:
