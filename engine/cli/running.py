@@ -132,9 +132,7 @@ def _listening(plan: Plan) -> Iterator[Service | None]:
         yield service
 
 
-def _run(
-    runtime: Runtime, plan: Plan, stop: Stop, service: Service | None, seen: Stamp
-) -> Summary:
+def _run(runtime: Runtime, plan: Plan, stop: Stop, service: Service | None, seen: Stamp) -> Summary:
     saved = runtime.record.positions
     with (
         Inputs(plan.inputs, plan.merge, saved, follow=not plan.once) as inputs,
