@@ -35,6 +35,8 @@ RULES: Final = "rules"
 OVERRIDES_FILE: Final = "overrides.json"
 """File of a content that holds settings in place of those of engine.yaml, by dotted name."""
 LOOK_EVERY_S: Final = 1.0
+STOP_WITHIN_S: Final = 5.0
+"""How long whoever takes over waits for an announcement that is under way."""
 RESTLESS_S: Final = 10.0
 """A catalogue that keeps changing is announced as often as that."""
 SUFFIXES: Final = (".yaml", ".csv")
@@ -54,6 +56,7 @@ class Announcer:
         self._metrics = metrics
         self._partitions = partitions
         self._task: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
         self._log = structlog.get_logger("sellable.rules").bind(worker=settings.worker_id)
 
     @property
@@ -66,15 +69,18 @@ class Announcer:
     async def lead(self, leads: bool) -> None:
         """Begin to announce, or leave it to another worker."""
         if leads and self._task is None:
+            self._stop.clear()
             self._task = asyncio.get_running_loop().create_task(self._run())
         elif not leads and self._task is not None:
             task, self._task = self._task, None
+            self._stop.set()
+            await asyncio.wait({task}, timeout=STOP_WITHIN_S)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
     async def _run(self) -> None:
         self._log.info("this worker announces the rules")
-        while True:
+        while not self._stop.is_set():
             try:
                 async with (
                     make_producer(self._settings, "announcer") as producer,
@@ -83,7 +89,7 @@ class Announcer:
                     await self._watch(producer, catalogue)
             except (KafkaError, SellableError, OSError) as error:
                 self._log.error("rules cannot be announced, trying again", error=str(error))
-            await asyncio.sleep(LOOK_EVERY_S)
+                await self._pause()
 
     async def _watch(self, producer: AIOKafkaProducer, catalogue: CatalogueTopics) -> None:
         """Announce whenever the folder or the topics have changed and have come to rest."""
@@ -91,7 +97,7 @@ class Announcer:
         announced: object = None
         before: object = None
         moved_at = time.monotonic()
-        while True:
+        while not self._stop.is_set():
             await catalogue.read()
             stamp = (_stamp(self._settings), catalogue.version)
             rests = stamp == before or before is None
@@ -102,7 +108,15 @@ class Announcer:
             if stamp == announced:
                 moved_at = time.monotonic()
             before = stamp
-            await asyncio.sleep(LOOK_EVERY_S)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Wait until it is time to look again, or to stop."""
+        try:
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await self._stop.wait()
+        except TimeoutError:
+            return
 
     async def _announce(
         self, producer: AIOKafkaProducer, files: Files, current: str | None

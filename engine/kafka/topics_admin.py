@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +20,10 @@ from engine.kafka.settings import KafkaSettings
 NO_ERROR: Final = 0
 ALREADY_EXISTS: Final = 36
 UNKNOWN_TOPIC: Final = 3
+LEADER_NOT_AVAILABLE: Final = 5
+NO_LEADER: Final = -1
+SEEN_WITHIN_S: Final = 30.0
+LOOK_EVERY_S: Final = 0.05
 
 
 class BrokersError(SellableError):
@@ -74,6 +80,7 @@ async def create(settings: KafkaSettings, wanted: Sequence[Wanted]) -> list[str]
                 made.append(name)
             elif code != ALREADY_EXISTS:
                 raise _refused(f"the topic {name} was not made", code, message)
+        await _until_seen(admin, [topic.name for topic in missing])
         return made
 
 
@@ -168,9 +175,25 @@ async def _partitions(
         code = topic["error_code"]
         if code == NO_ERROR:
             found[topic["topic"]] = topic["partitions"]
-        elif code != UNKNOWN_TOPIC:
+        elif code not in (UNKNOWN_TOPIC, LEADER_NOT_AVAILABLE):
             raise _refused(f"the topic {topic['topic']} was not described", code, [])
     return found
+
+
+async def _until_seen(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
+    """Wait until the brokers know of new topics, and who leads them: it is not so at once."""
+    deadline = time.monotonic() + SEEN_WITHIN_S
+    while True:
+        found = await _partitions(admin, names)
+        leaders = [each["leader"] for topic in found.values() for each in topic]
+        if len(found) == len(names) and NO_LEADER not in leaders:
+            return
+        if time.monotonic() > deadline:
+            raise BrokersError(
+                f"the topics were made, but {SEEN_WITHIN_S:.0f} s later not all are ready",
+                "Check that enough brokers run, then: sellable topics check.",
+            )
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 class _Admin:
