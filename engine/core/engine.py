@@ -70,9 +70,15 @@ class Engine:
         """Decode a batch of lines."""
         return step.prepare(self.parts, lines, origin)
 
-    def take(self, batch: Prepared, start: int, outcomes: list[Outcome] | None = None) -> int:
+    def take(
+        self,
+        batch: Prepared,
+        start: int,
+        outcomes: list[Outcome] | None = None,
+        accept_old: bool = False,
+    ) -> int:
         """Take a batch's movements from `start` on; returns the index of the first not taken."""
-        return step.take(self.parts, batch, start, outcomes)
+        return step.take(self.parts, batch, start, outcomes, accept_old)
 
     def foresee(self, movement: Movement | Refusal) -> Foreseen:
         """Tell what a reserve would come to if it were taken now; nothing is changed."""

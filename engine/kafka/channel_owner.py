@@ -15,9 +15,10 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from engine.kafka.catalogue import AVAILABILITY, QUANTITIES, of_channel
+from engine.kafka.catalogue import AVAILABILITY, QUANTITIES, SNAPSHOTS, of_channel
 from engine.kafka.changelog import BATCH_BYTES
 from engine.kafka.channel_publisher import ChannelPublisher
+from engine.kafka.channel_snapshot import ChannelCut, ChannelCuts, channel_snapshot
 from engine.kafka.clients import make_consumer
 from engine.kafka.contents import Contents
 from engine.kafka.fencing import RENEW_AFTER_S, Identity, claim, fenced_producer, renew
@@ -27,8 +28,10 @@ from engine.kafka.messages import (
     SNAPSHOT_KEY,
     Quantity,
     RulesNotice,
+    SnapshotNotice,
 )
 from engine.kafka.outbox import Sender
+from engine.kafka.partitioning import murmur2
 from engine.kafka.publications import publication_message, read_publication
 from engine.kafka.rules_content import read_rules
 from engine.kafka.settings import KafkaSettings
@@ -36,6 +39,8 @@ from engine.telemetry.metrics import WorkerMetrics
 
 SETTLE_S: Final = 0.05
 """A tick is taken up so long after its time: so long the ledger's quantities of it may travel."""
+SNAPSHOT_AFTER_US: Final = 500_000
+"""A snapshot is written so long after its tick, when the publications of the tick are out."""
 POLL_MS: Final = 200
 FETCH_BYTES: Final = 2 * 1024 * 1024
 RECORDS_AT_ONCE: Final = 5_000
@@ -43,6 +48,7 @@ MICROSECONDS_PER_SECOND: Final = 1_000_000
 
 _decode_quantity = msgspec.json.Decoder(Quantity).decode
 _decode_notice = msgspec.json.Decoder(RulesNotice).decode
+_decode_snapshot_notice = msgspec.json.Decoder(SnapshotNotice).decode
 
 
 class ChannelOwner:
@@ -57,6 +63,11 @@ class ChannelOwner:
         self._contents = contents
         self._metrics = metrics
         self._notice: RulesNotice | None = None
+        self._cuts = ChannelCuts(self.publisher, settings.partitions)
+        self._complete: list[ChannelCut] = []
+        self._is_live = False
+        self._telling = asyncio.Lock()
+        self._is_resting = False
         self._log = structlog.get_logger("sellable.publish").bind(channel=channel)
 
     async def run(self) -> None:
@@ -69,7 +80,8 @@ class ChannelOwner:
         settings, channel = self._settings, self._channel
         availability = _places(settings, of_channel(AVAILABILITY, channel))
         quantities = _places(settings, of_channel(QUANTITIES, channel))
-        identity = await claim(settings, f"publish-{channel}", availability)
+        written = [*availability, self._snapshot_place]
+        identity = await claim(settings, f"publish-{channel}", written)
         producer = await fenced_producer(settings, identity, max_batch_size=BATCH_BYTES)
         consumer = make_consumer(
             settings,
@@ -83,10 +95,25 @@ class ChannelOwner:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._read(consumer))
                 tasks.create_task(self._tell(producer))
-                tasks.create_task(self._renew(identity, availability))
+                tasks.create_task(self._snapshot(producer))
+                tasks.create_task(self._renew(identity, written))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
         finally:
             await consumer.stop()
             await producer.stop()
+
+    async def rest(self) -> None:
+        """Publish nothing more until `resume`; what is on its way has arrived."""
+        if not self._is_resting:
+            await self._telling.acquire()
+            self._is_resting = True
+
+    def resume(self) -> None:
+        """Go on after a rest."""
+        if self._is_resting:
+            self._is_resting = False
+            self._telling.release()
 
     # --- rebuild -------------------------------------------------------------------------------
 
@@ -99,6 +126,7 @@ class ChannelOwner:
         started = time.monotonic()
         await _read_all(consumer, availability, self._take_publications)
         await _read_all(consumer, quantities, self._take_quantities)
+        self._is_live = True
         self._log.info(
             "channel is served",
             keys=len(self.publisher.keys),
@@ -124,8 +152,11 @@ class ChannelOwner:
                 take(_decode_quantity(record.value), partition)
             elif record.key == RULES_KEY:
                 await self._take_notice(_decode_notice(record.value))
-            else:
-                assert record.key == SNAPSHOT_KEY, "there are no other notices"
+            elif record.key == SNAPSHOT_KEY and self._is_live:
+                # What was told before this owner came is not as it was at the cut any more.
+                cut = self._cuts.told(partition, _decode_snapshot_notice(record.value))
+                if cut is not None:
+                    self._complete.append(cut)
 
     async def _take_notice(self, notice: RulesNotice) -> None:
         """Put in force what the ledger put in force last, in whichever partition first."""
@@ -150,8 +181,9 @@ class ChannelOwner:
         ]
         while True:
             tick = await self._next_tick()
-            if not self.publisher.idle(tick):
-                await self._publish(senders, tick)
+            async with self._telling:
+                if not self.publisher.idle(tick):
+                    await self._publish(senders, tick)
             self._count()
 
     async def _next_tick(self) -> int:
@@ -189,6 +221,25 @@ class ChannelOwner:
         self._metrics.oldest_pending_seconds.labels(self._channel).set(
             waited / MICROSECONDS_PER_SECOND
         )
+
+    # --- snapshots -----------------------------------------------------------------------------
+
+    @property
+    def _snapshot_place(self) -> TopicPartition:
+        number = murmur2(self._channel.encode()) % self._settings.partitions
+        return TopicPartition(self._settings.topic(SNAPSHOTS), number)
+
+    async def _snapshot(self, producer: AIOKafkaProducer) -> None:
+        """Write the cuts that are complete, after the publications of their ticks."""
+        sender = Sender(producer, self._snapshot_place.partition, self._settings.topic)
+        while True:
+            await asyncio.sleep(SETTLE_S)
+            while self._complete and self._complete[0].at <= _wall_clock() - SNAPSHOT_AFTER_US:
+                cut = self._complete.pop(0)
+                for messages in channel_snapshot(self.publisher, cut):
+                    async with self._telling:
+                        await sender.send({SNAPSHOTS: messages})
+                self._cuts.close(cut)
 
     async def _renew(self, identity: Identity, places: Sequence[TopicPartition]) -> None:
         while True:

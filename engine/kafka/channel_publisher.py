@@ -7,8 +7,8 @@ published last of every key and what its quantity is now, so it is rebuilt from 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -85,8 +85,19 @@ class Key:
         self.dirty = False
 
 
+class Keeper(Protocol):
+    """Wants to see quantities before they are replaced."""
+
+    def keep(self, ref: Ref, partition: int, value: int) -> None:
+        """Look at a key's quantity, which is about to be replaced."""
+        ...
+
+
 class ChannelPublisher:
-    """One channel at work; nothing is told before it knows its rules."""
+    """One channel at work; nothing is told before it knows its rules.
+
+    `cuts` are the snapshots on their way.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -98,6 +109,7 @@ class ChannelPublisher:
         self._throttle: Throttle | None = None
         self._plan: Plan | None = None
         self._bucket: tuple[int, int] | None = None  # tokens, and since when
+        self.cuts: Sequence[Keeper] = ()
 
     # --- what comes in -------------------------------------------------------------------------
 
@@ -112,6 +124,7 @@ class ChannelPublisher:
         last.version = record.version
         last.at = at
         last.log = standing.log
+        last.cause = (record.cause.source, record.cause.id, record.cause.correlation_id)
         key.quantity_version = standing.quantity_version
         key.cause = record.cause
         self.last_tick = max(self.last_tick, at)
@@ -138,6 +151,8 @@ class ChannelPublisher:
         elif key.last.version and key.value == key.last.value and not key.last.since:
             # In between it was as published.
             key.since = quantity.since
+        for cut in self.cuts:
+            cut.keep(ref, partition, key.value)
         key.quantity_version = quantity.version
         key.value = quantity.quantity
         key.cause = quantity.cause
@@ -262,6 +277,7 @@ class ChannelPublisher:
         last.version += 1
         last.at = now
         last.since = 0
+        last.cause = (key.cause.source, key.cause.id, key.cause.correlation_id)
         throttle.published(last, now)
         bucket = throttle.bucket
         standing = Standing(key.quantity_version, log=last.log)

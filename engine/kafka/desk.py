@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Collection
 import structlog
 
 from engine.kafka.contents import Contents
+from engine.kafka.envelope_reading import Envelope
 from engine.kafka.fencing import RENEW_AFTER_S, FencedError
 from engine.kafka.owner import Owner
-from engine.kafka.partition import Envelope
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.taking_over import TakingOver
 from engine.telemetry.metrics import WorkerMetrics

@@ -30,7 +30,7 @@ from yarl import URL
 from engine.kafka.catalogue import CHANGELOG, ENVELOPES
 from engine.kafka.clients import HEARTBEATS_PER_SESSION, ssl_context
 from engine.kafka.desk import Desk
-from engine.kafka.partition import Envelope
+from engine.kafka.envelope_reading import Envelope
 from engine.kafka.settings import SASL, KafkaSettings
 
 GROUP: Final = "ledger"
@@ -145,6 +145,7 @@ class LedgerApp:
     async def stop(self) -> None:
         """Finish what is at hand, leave, and let the partitions go."""
         await self.app.stop()
+        await self.desk.rest()
         await self.desk.close()
 
     def lag(self) -> Mapping[int, int]:

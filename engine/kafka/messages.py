@@ -62,9 +62,13 @@ class RulesNotice(msgspec.Struct):
 
 
 class SnapshotNotice(msgspec.Struct):
-    """Before this the partition's quantities are as of the tick `at`, after it they are later."""
+    """Before this the partition's quantities are as of the tick `at`, after it they are later.
+
+    `received` is how many movements the partition had received by then.
+    """
 
     at: int
+    received: int
 
 
 def quantities(engine: Engine) -> Messages:
@@ -159,3 +163,10 @@ def _correlated(correlation_id: str | None) -> Headers:
 def exception_name(partition: int, exception: str) -> str:
     """The identity of a partition's exception among those of all: `x-3-00000001`."""
     return f"x-{partition}-{exception.removeprefix('x-')}"
+
+
+def own_exception(partition: int, name: str) -> str | None:
+    """The identity in its own partition of an exception; None when it is of another one."""
+    prefix = f"x-{partition}-"
+    number = name.removeprefix(prefix)
+    return f"x-{number}" if name.startswith(prefix) and number.isdecimal() else None

@@ -97,8 +97,12 @@ class Outbox:
         await self._waiting.put(parcel)
 
     async def settle(self) -> None:
-        """Wait until everything is sent."""
-        await self._waiting.join()
+        """Wait until everything is sent, or until that has become impossible."""
+        if self._task is None:
+            return
+        joined = asyncio.create_task(self._waiting.join())
+        await asyncio.wait({joined, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        joined.cancel()
 
     async def stop(self) -> None:
         """Stop sending; what was not sent is sent by the next owner."""

@@ -22,6 +22,7 @@ from engine.kafka.catalogue import (
 )
 from engine.kafka.changelog import MICROSECONDS_PER_MS, Changelog
 from engine.kafka.contents import Contents
+from engine.kafka.envelope_reading import Envelope
 from engine.kafka.envelopes import (
     CONTROL,
     ControlEntry,
@@ -31,8 +32,9 @@ from engine.kafka.envelopes import (
 )
 from engine.kafka.fencing import Identity, fenced, renew
 from engine.kafka.ledger_snapshot import ledger_snapshot
+from engine.kafka.orders import MOVEMENT
 from engine.kafka.outbox import Outbox, Sender
-from engine.kafka.partition import RULES, Envelope, Partition, Step
+from engine.kafka.partition import RULES, Partition, Step
 from engine.kafka.rules_content import read_rules
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.table import LocalTable
@@ -75,6 +77,8 @@ class Owner:
         self._at_work = asyncio.Lock()
         self._note_timer: asyncio.TimerHandle | None = None
         self._noting: asyncio.Task[None] | None = None
+        # Set when a step was begun and not committed: the state in memory is ahead of the log.
+        self._broken = False
 
     # --- start and end -------------------------------------------------------------------------
 
@@ -140,26 +144,31 @@ class Owner:
             FencedError: another worker owns the partition by now.
             SellableError: the state breaks an invariant, or the disk fails.
         """
-        rules = await self._rules_of(envelope)
+        content = await self._content_of(envelope)
         async with self._at_work:
-            for step in self.partition.take(envelope, rules):
+            assert not self._broken, "a partition whose step failed is never used again"
+            self._broken = True
+            for step in self.partition.take(envelope, content):
                 await self._commit(step)
                 self._count(step)
                 if step.cut:
                     await self._write_snapshot()
+            self._broken = False
         self._metrics.envelopes.inc()
         self._time.taken(envelope.offset)
 
-    async def _rules_of(self, envelope: Envelope) -> RuleSet | None:
-        """The rules that an envelope names, as soon as they are there."""
+    async def _content_of(self, envelope: Envelope) -> RuleSet | bytes | None:
+        """What a control entry names, as soon as it is there."""
         if envelope.value[:1] != bytes((CONTROL,)):
             return None
         try:
             entry = decode(envelope.value)
         except PoisonEnvelopeError:
             return None
-        if not isinstance(entry, ControlEntry) or entry.kind != RULES:
+        if not isinstance(entry, ControlEntry) or not entry.name:
             return None
+        if entry.kind != RULES:
+            return (await self._contents.read(entry.name)).get(MOVEMENT)
         rules = await read_rules(self._contents, entry.name)
         if rules is not None:
             await self._claim_channels({channel.name for channel in rules.channels})
@@ -219,7 +228,7 @@ class Owner:
             self._note_timer.cancel()
             self._note_timer = None
         async with self._at_work:
-            step = self.partition.note_delivered()
+            step = None if self._broken else self.partition.note_delivered()
             if step is not None:
                 await self._commit(step)
 

@@ -6,28 +6,26 @@ give the same steps, byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 import structlog
 
 from engine.contracts.errors import CorruptStateError, SellableError
+from engine.contracts.instants import format_instant
+from engine.contracts.movements import Movement
 from engine.contracts.records import numbered
 from engine.core.changes import Changes
+from engine.core.dead_letters import DISMISSED, REPLAYED, DeadLetter, read_dead_letter
+from engine.core.dead_letters import exception_name as dead_letter_name
 from engine.core.engine import Engine
 from engine.core.parts import WALL
-from engine.core.step import Outcome
-from engine.kafka.catalogue import ENVELOPES, OUTCOMES, QUANTITIES, of_channel
-from engine.kafka.envelopes import (
-    ControlEntry,
-    Entry,
-    Movements,
-    PoisonEnvelopeError,
-    Run,
-    decode,
-)
+from engine.core.step import Outcome, Prepared
+from engine.kafka.catalogue import OUTCOMES, QUANTITIES, of_channel
+from engine.kafka.envelope_reading import Envelope, entry_of, take_unseen
+from engine.kafka.envelopes import ControlEntry, Movements
 from engine.kafka.ledger_record import (
     LEDGER,
     LedgerRecord,
@@ -43,8 +41,10 @@ from engine.kafka.messages import (
     SnapshotNotice,
     outcome_messages,
     output_messages,
+    own_exception,
     quantities,
 )
+from engine.kafka.partitioning import partition_of
 from engine.rules.relaying import relaying
 from engine.rules.ruleset import RuleSet
 from engine.stores.base import StoreReader
@@ -52,6 +52,7 @@ from engine.stores.base import StoreReader
 RULES: Final = "rules"
 SNAPSHOT: Final = "snapshot"
 REPLAY: Final = "replay"
+DISMISS: Final = "dismiss"
 
 _encode = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
@@ -61,14 +62,6 @@ class EnvelopeGapError(CorruptStateError):
     """Envelopes are missing between the last that was taken and the next that came."""
 
     title = "Envelopes are missing"
-
-
-class Envelope(NamedTuple):
-    """A message of the partition: its offset, the append time (microseconds), its bytes."""
-
-    offset: int
-    at: int
-    value: bytes
 
 
 @dataclass(slots=True)
@@ -89,13 +82,19 @@ class Step:
 class Partition:
     """The core over one partition's table, step by step.
 
-    `rules` are those that `record` names, None where it names none.
+    `partitions` is how many there are; `rules` are those that `record` names.
     """
 
     def __init__(
-        self, number: int, table: StoreReader, record: LedgerRecord, rules: RuleSet
+        self,
+        number: int,
+        partitions: int,
+        table: StoreReader,
+        record: LedgerRecord,
+        rules: RuleSet,
     ) -> None:
         self.number = number
+        self.partitions = partitions
         self.table = table
         self.record = record
         self.engine = Engine(table, relaying(rules), WALL)
@@ -132,11 +131,11 @@ class Partition:
 
     # --- steps ---------------------------------------------------------------------------------
 
-    def take(self, envelope: Envelope, rules: RuleSet | None) -> Iterator[Step]:
+    def take(self, envelope: Envelope, content: RuleSet | bytes | None) -> Iterator[Step]:
         """Take an envelope; each step has to be committed before the next is asked for.
 
-        `rules` is the rule set that a control entry names; None when it cannot be used. What was
-        taken before is skipped.
+        `content` is what a control entry names: a rule set, None when it cannot be used, or a
+        movement to be replayed. What was taken before is skipped.
 
         Raises:
             EnvelopeGapError: it is not the next one.
@@ -153,12 +152,12 @@ class Partition:
             )
         now = record.time = envelope.at if record.time is None else max(record.time, envelope.at)
         yield from self._advance(now)
-        entry = _entry_of(envelope, self.number)
+        entry = entry_of(envelope, self.number)
         outcomes: list[Outcome] = []
         if isinstance(entry, Movements):
             outcomes = self._take_movements(entry)
         elif isinstance(entry, ControlEntry):
-            yield from self._obey(entry, rules, now)
+            outcomes = yield from self._obey(entry, content, now)
         record.applied = envelope.offset
         yield self._step(outcomes)
 
@@ -172,46 +171,90 @@ class Partition:
         self._tell(quantities(self.engine))
 
     def _take_movements(self, entry: Movements) -> list[Outcome]:
-        payloads, origins = self._unseen(entry)
+        unseen = take_unseen(entry, self.record.marks)
+        payloads = unseen.payloads
         if not payloads:
             return []
         outcomes: list[Outcome] = []
-        prepared = self.engine.prepare(payloads, lambda index: _origin(origins, index))
+        prepared = self.engine.prepare(payloads, unseen.origin)
         # What is told of a movement follows from it as it came.
         done = self.engine.take(prepared, 0, outcomes)
         assert done == len(payloads), "with the wall clock nothing stops a batch"
-        self._tell({OUTCOMES: outcome_messages(prepared.movements, outcomes)})
+        self._tell_outcomes(prepared, outcomes)
         return outcomes
 
-    def _unseen(self, entry: Movements) -> tuple[list[bytes], list[tuple[int, str, list[int]]]]:
-        """The payloads that were not taken before, and where each stretch of them came from."""
-        marks = self.record.marks
-        payloads: list[bytes] = []
-        origins: list[tuple[int, str, list[int]]] = []
-        for run in entry.runs:
-            source = run.source
-            mark = marks.get(source, -1)
-            if run.offsets[-1] <= mark:
-                continue
-            new, offsets = run.payloads, run.offsets
-            if offsets[0] <= mark:
-                seen = sum(1 for offset in offsets if offset <= mark)
-                new, offsets = new[seen:], offsets[seen:]
-            marks[source] = offsets[-1]
-            origins.append((len(payloads), f"{run.topic}/{run.partition}", offsets))
-            payloads.extend(new)
-        return payloads, origins
+    def _tell_outcomes(self, prepared: Prepared, outcomes: Sequence[Outcome]) -> None:
+        self._tell({OUTCOMES: outcome_messages(prepared.movements, outcomes)})
 
     # --- control entries -----------------------------------------------------------------------
 
-    def _obey(self, entry: ControlEntry, rules: RuleSet | None, now: int) -> Iterator[Step]:
+    def _obey(
+        self, entry: ControlEntry, content: RuleSet | bytes | None, now: int
+    ) -> Generator[Step, None, list[Outcome]]:
+        outcomes: list[Outcome] = []
         if entry.kind == RULES:
+            rules = content if isinstance(content, RuleSet) else None
             yield from self._change_rules(entry.name, rules, now)
         elif entry.kind == SNAPSHOT:
             self.engine.order_snapshot()
+        elif entry.kind == REPLAY and isinstance(content, bytes):
+            outcomes = yield from self._replay(entry, content, now)
+        elif entry.kind == DISMISS:
+            self._close_letter(entry, DISMISSED, str(entry.fields.get("reason", "")), now)
         else:
             log = structlog.get_logger("sellable.ledger")
-            log.error("an order is not known here", kind=entry.kind, partition=self.number)
+            log.error("an order cannot be carried out", kind=entry.kind, partition=self.number)
+        return outcomes
+
+    # --- exceptions ----------------------------------------------------------------------------
+
+    def _replay(
+        self, entry: ControlEntry, line: bytes, now: int
+    ) -> Generator[Step, None, list[Outcome]]:
+        """Take a mended movement if it belongs here, and close its exception if that is kept here.
+
+        Where both are here, a movement that is refused again changes nothing. Where they are not,
+        it is taken like any other, so that being refused again makes a new exception.
+        """
+        exception = str(entry.fields.get("exception", ""))
+        accept_old = bool(entry.fields.get("accept_old"))
+        prepared = self.engine.prepare([line], lambda _: f"replay of {exception}")
+        movement = prepared.movements[0]
+        target = self.number
+        if isinstance(movement, Movement):
+            target = partition_of(movement.sku, self.partitions)
+        letter = self._letter(exception)
+        outcomes: list[Outcome] = []
+        if letter is not None and target == self.number:
+            while (outcome := self._replay_here(letter, line, accept_old, now)) is None:
+                yield self._step(())
+            outcomes.append(outcome)
+        elif letter is not None:
+            self._close_letter(entry, REPLAYED, f"sent to partition {target}", now)
+        elif target == self.number and isinstance(movement, Movement):
+            self.engine.take(prepared, 0, outcomes, accept_old)
+        if outcomes:
+            self._tell_outcomes(prepared, outcomes)
+        return outcomes
+
+    def _replay_here(
+        self, letter: DeadLetter, line: bytes, accept_old: bool, now: int
+    ) -> Outcome | None:
+        return self.engine.replay(letter, line, accept_old, format_instant(now))
+
+    def _close_letter(self, entry: ControlEntry, status: str, note: str, now: int) -> None:
+        letter = self._letter(str(entry.fields.get("exception", "")))
+        if letter is not None:
+            letter.status, letter.changed_at, letter.note = status, format_instant(now), note
+            self.engine.keep_letter(letter)
+
+    def _letter(self, exception: str) -> DeadLetter | None:
+        """The exception of that name, if it is one of this partition."""
+        own = own_exception(self.number, exception)
+        stored = None if own is None else self.table.get(dead_letter_name(own))
+        return None if stored is None else read_dead_letter(stored)
+
+    # --- rules ---------------------------------------------------------------------------------
 
     def _change_rules(self, name: str, rules: RuleSet | None, now: int) -> Iterator[Step]:
         log = structlog.get_logger("sellable.ledger")
@@ -231,7 +274,8 @@ class Partition:
     # --- snapshots -----------------------------------------------------------------------------
 
     def _tell_cut(self, tick: int) -> None:
-        notice = _encode_json(SnapshotNotice(tick))
+        received = self.engine.standing.figures.received
+        notice = _encode_json(SnapshotNotice(tick, received))
         for channel in self.engine.rules.channels:
             self._tell({of_channel(QUANTITIES, channel.name): [(SNAPSHOT_KEY, notice, [])]})
 
@@ -300,23 +344,3 @@ class Partition:
                     break
                 if name not in changes.puts:
                     yield name
-
-
-def _entry_of(envelope: Envelope, partition: int) -> Entry:
-    """What the envelope says; one that cannot be read is a movement that will be refused."""
-    try:
-        return decode(envelope.value)
-    except PoisonEnvelopeError as error:
-        log = structlog.get_logger("sellable.ledger")
-        log.error("an envelope cannot be read", offset=envelope.offset, reason=error.message)
-        return _as_movement(envelope, partition)
-
-
-def _as_movement(envelope: Envelope, partition: int) -> Movements:
-    return Movements([Run(ENVELOPES, partition, 0, [envelope.offset], [envelope.value])])
-
-
-def _origin(origins: Sequence[tuple[int, str, list[int]]], index: int) -> str:
-    """Where a movement came from: `movements.pos/3@1234`."""
-    first, source, offsets = next(run for run in reversed(origins) if run[0] <= index)
-    return f"{source}@{offsets[index - first]}"

@@ -42,7 +42,11 @@ def publication_message(publication: Publication) -> Message:
 def read_publication(
     value: bytes, headers: Iterable[tuple[str, bytes]]
 ) -> tuple[Availability, int, Standing]:
-    """A publication as it was sent, its tick, and its standing."""
+    """A publication as it was sent, its tick, and its standing.
+
+    One that somebody else wrote has none; versions go on after it all the same.
+    """
     record = _decode(value)
-    standing = next(told for name, told in headers if name == STANDING)
-    return record, parse_instant(record.computed_at), _decode_standing(standing)
+    told = next((told for name, told in headers if name == STANDING), None)
+    standing = Standing(0) if told is None else _decode_standing(told)
+    return record, parse_instant(record.computed_at), standing

@@ -118,37 +118,45 @@ class Publishing:
         self._metrics = metrics
         self._contents = Contents(settings)
         self._prefix = settings.topic(of_channel(QUANTITIES, ""))
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._log = structlog.get_logger("sellable.publish")
+        self._owners: dict[str, tuple[ChannelOwner, asyncio.Task[None]]] = {}
 
     def listener(self, member: AIOKafkaConsumer) -> ConsumerRebalanceListener:
         """What a rebalance of the group tells."""
         return _Listener(self, member)
 
+    async def rest(self) -> None:
+        """Publish nothing while it is being settled who owns what."""
+        for owner, _ in self._owners.values():
+            await owner.rest()
+
     async def assign(self, topics: Iterable[str]) -> None:
         """Serve the channels of these topics, and no others."""
         channels = {topic.removeprefix(self._prefix) for topic in topics}
-        await self._cancel([channel for channel in self._tasks if channel not in channels])
-        for channel in sorted(channels - self._tasks.keys()):
+        await self._cancel([channel for channel in self._owners if channel not in channels])
+        for owner, _ in self._owners.values():
+            owner.resume()
+        for channel in sorted(channels - self._owners.keys()):
             owner = ChannelOwner(self._settings, channel, self._contents, self._metrics)
-            self._tasks[channel] = asyncio.create_task(owner.run())
+            self._owners[channel] = owner, asyncio.create_task(owner.run())
 
     def check(self) -> None:
         """See that all channels are served.
 
         Raises:
-            ExceptionGroup: the errors that ended one.
+            FencedError: another worker owns one by now.
+            KafkaError: the brokers refuse.
         """
-        for task in self._tasks.values():
+        for _, task in self._owners.values():
             if task.done():
                 task.result()
 
     async def stop(self) -> None:
-        """Let all channels go."""
-        await self._cancel(list(self._tasks))
+        """Let all channels go, once what is on its way has arrived."""
+        await self.rest()
+        await self._cancel(list(self._owners))
 
     async def _cancel(self, channels: Iterable[str]) -> None:
-        ended = [self._tasks.pop(channel) for channel in channels]
+        ended = [self._owners.pop(channel)[1] for channel in channels]
         for task in ended:
             task.cancel()
         await asyncio.gather(*ended, return_exceptions=True)
@@ -160,9 +168,11 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self._member = member
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """What is taken away is known only when it is known what is given."""
+        """Nobody publishes until everybody knows what is whose."""
+        await self._worker.rest()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Nothing is read through the group; the channels are served by readers of their own."""
         places: list[Any] = list(assigned)
         self._member.pause(*places)
         await self._worker.assign({place.topic for place in places})

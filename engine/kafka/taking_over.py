@@ -91,6 +91,7 @@ class TakingOver:
             owners = [await self._open(one) for one in claimed]
             await self._check_envelopes(owners)
             for owner in owners:
+                undo.push_async_callback(owner.close)
                 await owner.start()
             undo.pop_all()
             return owners
@@ -162,7 +163,7 @@ class TakingOver:
         else:
             record = read_ledger_record(stored)
         rules = await self._rules_of(record)
-        partition = Partition(one.number, one.table, record, rules)
+        partition = Partition(one.number, self._settings.partitions, one.table, record, rules)
         channels = [channel.name for channel in rules.channels]
         if channels:
             places = quantity_places(self._settings, one.number, channels)

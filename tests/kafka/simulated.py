@@ -17,11 +17,12 @@ import msgspec
 
 from engine.core.step import Outcome
 from engine.kafka.channel_publisher import ChannelPublisher
+from engine.kafka.envelope_reading import Envelope
 from engine.kafka.envelopes import ControlEntry, Run, encode_control, encode_movements, encode_time
 from engine.kafka.ledger_record import LEDGER, LedgerRecord, Message, Parcel, read_ledger_record
 from engine.kafka.ledger_snapshot import ledger_snapshot
 from engine.kafka.messages import RULES_KEY, Quantity
-from engine.kafka.partition import Envelope, Partition, Step
+from engine.kafka.partition import Partition, Step
 from engine.kafka.partitioning import partition_of
 from engine.kafka.publications import publication_message, read_publication
 from engine.kafka.rules_content import no_rules
@@ -32,6 +33,7 @@ from tests.oracle.decoding import decode
 
 Record = tuple[bytes, bytes | None]
 RULES_NAME = "rules"
+PARTITIONS = 3
 
 
 def compacted(log: Sequence[Record], chance: random.Random) -> list[Record]:
@@ -79,7 +81,7 @@ class SimulatedPartition:
     def __post_init__(self) -> None:
         self.table = MemoryStore()
         self.partition = Partition(
-            self.number, self.table, LedgerRecord(life="simulated"), no_rules()
+            self.number, PARTITIONS, self.table, LedgerRecord(life="simulated"), no_rules()
         )
         self.cuts: list[list[Message]] = []
 
@@ -112,7 +114,9 @@ class SimulatedPartition:
         if parcel is None:
             return
         for topic, messages in parcel.messages.items():
-            self.topics.setdefault(topic, [[], [], []])[self.number].extend(messages)
+            self.topics.setdefault(topic, [[] for _ in range(PARTITIONS)])[self.number].extend(
+                messages
+            )
         if self.chance.random() < 0.8:
             self.partition.delivered(parcel.last)
 
@@ -136,7 +140,7 @@ class SimulatedPartition:
         stored = self.table.get(LEDGER)
         record = LedgerRecord(life="simulated") if stored is None else read_ledger_record(stored)
         rules = self.rules if record.rules else no_rules()
-        self.partition = Partition(self.number, self.table, record, rules)
+        self.partition = Partition(self.number, PARTITIONS, self.table, record, rules)
         for parcel in list(self.partition.undelivered()):
             self._send(parcel)
         if self.partition.engine.standing.cut is not None:
@@ -196,7 +200,7 @@ class SimulatedCluster:
     """The workers of a cluster by a made clock: feed it lines as the oracle is fed."""
 
     def __init__(
-        self, folder: Path, seed: int = 0, crashes: float = 0.0, partitions: int = 3
+        self, folder: Path, seed: int = 0, crashes: float = 0.0, partitions: int = PARTITIONS
     ) -> None:
         self.rules = load_rules(folder)
         self.chance = random.Random(seed)

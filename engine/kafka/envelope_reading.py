@@ -1,0 +1,72 @@
+"""What an envelope brings a partition that it has not taken before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import structlog
+
+from engine.kafka.catalogue import ENVELOPES
+from engine.kafka.envelopes import Entry, Movements, PoisonEnvelopeError, Run, decode
+
+NOTHING_TAKEN = -1
+
+
+class Envelope(NamedTuple):
+    """A message of the partition: its offset, the append time (microseconds), its bytes."""
+
+    offset: int
+    at: int
+    value: bytes
+
+
+class Stretch(NamedTuple):
+    """Payloads that follow one another in a source: the place of the first, source, offsets."""
+
+    first: int
+    source: str
+    offsets: Sequence[int]
+
+
+class Unseen(NamedTuple):
+    """Payloads that were not taken before, and where they came from."""
+
+    payloads: list[bytes]
+    stretches: list[Stretch]
+
+    def origin(self, index: int) -> str:
+        """Where a payload came from: `movements.pos/3@1234`."""
+        first, source, offsets = next(one for one in reversed(self.stretches) if one.first <= index)
+        return f"{source}@{offsets[index - first]}"
+
+
+def entry_of(envelope: Envelope, partition: int) -> Entry:
+    """What the envelope says; one that cannot be read is a movement that will be refused."""
+    try:
+        return decode(envelope.value)
+    except PoisonEnvelopeError as error:
+        log = structlog.get_logger("sellable.ledger")
+        log.error("an envelope cannot be read", offset=envelope.offset, reason=error.message)
+        return Movements([Run(ENVELOPES, partition, 0, [envelope.offset], [envelope.value])])
+
+
+def take_unseen(entry: Movements, marks: dict[str, int]) -> Unseen:
+    """What an envelope holds above the marks, which are set to where it ends.
+
+    `marks` are the highest offsets taken, by source: a run that ingest sent twice is left out.
+    """
+    unseen = Unseen([], [])
+    for run in entry.runs:
+        source, offsets, payloads = run.source, run.offsets, run.payloads
+        mark = marks.get(source, NOTHING_TAKEN)
+        if offsets[-1] <= mark:
+            continue
+        if offsets[0] <= mark:
+            seen = sum(1 for offset in offsets if offset <= mark)
+            offsets, payloads = offsets[seen:], payloads[seen:]
+        marks[source] = offsets[-1]
+        stretch = Stretch(len(unseen.payloads), f"{run.topic}/{run.partition}", offsets)
+        unseen.stretches.append(stretch)
+        unseen.payloads.extend(payloads)
+    return unseen

@@ -1,0 +1,64 @@
+"""Orders to the ledger: entries that every partition finds in its log at a definite position."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiokafka import AIOKafkaProducer
+
+from engine.kafka.catalogue import ENVELOPES
+from engine.kafka.clients import make_producer
+from engine.kafka.contents import write_content
+from engine.kafka.envelopes import ControlEntry, encode_control
+from engine.kafka.partition import DISMISS, REPLAY, SNAPSHOT
+from engine.kafka.running import ledger_partitions
+from engine.kafka.settings import KafkaSettings
+
+MOVEMENT: Final = "movement"
+"""In the content of a replay: the mended movement."""
+
+
+async def order_snapshot(settings: KafkaSettings) -> None:
+    """Have every partition, and with them every channel, take a snapshot on its next tick.
+
+    Raises:
+        SellableError: the ledger's topics are not as they must be.
+        KafkaError: the brokers refuse.
+    """
+    await _order(settings, ControlEntry(SNAPSHOT))
+
+
+async def order_replay(
+    settings: KafkaSettings, exception: str, movement: bytes, accept_old: bool = False
+) -> None:
+    """Have a mended movement taken in place of a refused one.
+
+    Raises:
+        SellableError: the ledger's topics are not as they must be.
+        KafkaError: the brokers refuse.
+    """
+    async with make_producer(settings, "orders") as producer:
+        name = await write_content(producer, settings, {MOVEMENT: movement})
+    entry = ControlEntry(REPLAY, name, {"exception": exception, "accept_old": accept_old})
+    await _order(settings, entry)
+
+
+async def order_dismissal(settings: KafkaSettings, exception: str, reason: str) -> None:
+    """Have an exception closed without a replay.
+
+    Raises:
+        SellableError: the ledger's topics are not as they must be.
+        KafkaError: the brokers refuse.
+    """
+    await _order(settings, ControlEntry(DISMISS, "", {"exception": exception, "reason": reason}))
+
+
+async def _order(settings: KafkaSettings, entry: ControlEntry) -> None:
+    partitions = await ledger_partitions(settings, (ENVELOPES,))
+    async with make_producer(settings, "orders") as producer:
+        await _tell_all(producer, settings.topic(ENVELOPES), partitions, encode_control(entry))
+
+
+async def _tell_all(producer: AIOKafkaProducer, topic: str, partitions: int, value: bytes) -> None:
+    for number in range(partitions):
+        await producer.send_and_wait(topic, value, partition=number)
