@@ -139,7 +139,6 @@ class LedgerApp:
 
     async def start(self) -> None:
         """Join the group; partitions are served as they are assigned and restored."""
-        self._settings.data.mkdir(parents=True, exist_ok=True)
         await self.app.start()
 
     async def stop(self) -> None:

@@ -11,6 +11,7 @@ import structlog
 from engine.kafka.catalogue import CHANGELOG, CONTENTS, ENVELOPES
 from engine.kafka.desk import Desk
 from engine.kafka.faust_app import LedgerApp
+from engine.kafka.folder_lock import locked
 from engine.kafka.owner import OUTPUTS
 from engine.kafka.running import check_topics, ledger_partitions, run_until_stopped
 from engine.kafka.settings import KafkaSettings
@@ -29,7 +30,7 @@ def run(settings: KafkaSettings) -> None:
         SellableError: a partition cannot go on; the message holds the evidence.
     """
     metrics = WorkerMetrics()
-    with served(metrics, settings.metrics_listen):
+    with locked(settings.data), served(metrics, settings.metrics_listen):
         run_until_stopped(lambda stop: keep_ledger(settings, metrics, stop))
 
 
