@@ -1,0 +1,95 @@
+"""One writer per partition, kept by a real broker."""
+
+from __future__ import annotations
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from engine.kafka.changelog import Changelog
+from engine.kafka.fencing import FencedError, claim, fenced_producer, renew
+from engine.kafka.outbox import Sender
+from engine.kafka.settings import KafkaSettings
+from tests.kafka.cluster import make_topics, read_all
+from tests.kafka.conftest import MakeSettings
+
+NAME = "ledger-0"
+
+
+def places(settings: KafkaSettings) -> list[TopicPartition]:
+    """Two places that an owner writes."""
+    return [TopicPartition(settings.topic(topic), 0) for topic in ("exceptions", "erp.postings")]
+
+
+async def send(producer: AIOKafkaProducer, settings: KafkaSettings, value: bytes) -> None:
+    """Send a message to both."""
+    await Sender(producer, 0, settings.topic).send(
+        {"exceptions": [(None, value, [])], "erp.postings": [(None, value, [])]}
+    )
+
+
+async def values(settings: KafkaSettings, topic: str) -> list[bytes]:
+    """All that is in a topic."""
+    return [message.value for message in await read_all(settings, topic)]
+
+
+async def test_whoever_claims_shuts_every_earlier_owner_out(make_settings: MakeSettings) -> None:
+    """Also of places where the new owner has written nothing yet; readers see no trace of it."""
+    settings = make_settings()
+    await make_topics(settings)
+    old = await fenced_producer(settings, await claim(settings, NAME, places(settings)))
+    await send(old, settings, b"old")
+    await claim(settings, NAME, places(settings))
+    with pytest.raises(FencedError):
+        await send(old, settings, b"too late")
+    await old.stop()
+    assert await values(settings, "exceptions") == [b"old"]
+    assert await values(settings, "erp.postings") == [b"old"]
+
+
+async def test_an_owner_that_renews_goes_on_writing(make_settings: MakeSettings) -> None:
+    """The brokers remember it anew, and its numbers go on where they were."""
+    settings = make_settings()
+    await make_topics(settings)
+    identity = await claim(settings, NAME, places(settings))
+    producer = await fenced_producer(settings, identity)
+    await send(producer, settings, b"1")
+    await renew(settings, identity, places(settings))
+    await send(producer, settings, b"2")
+    await producer.stop()
+    assert await values(settings, "exceptions") == [b"1", b"2"]
+
+
+async def test_an_owner_that_was_shut_out_cannot_renew(make_settings: MakeSettings) -> None:
+    """Else one that stood still would take back what another one owns by now."""
+    settings = make_settings()
+    await make_topics(settings)
+    old = await claim(settings, NAME, places(settings))
+    new = await claim(settings, NAME, places(settings))
+    assert (new.producer_id, new.epoch) == (old.producer_id, old.epoch + 1)
+    with pytest.raises(FencedError):
+        await renew(settings, old, places(settings))
+    producer = await fenced_producer(settings, new)
+    await send(producer, settings, b"new")
+    await producer.stop()
+
+
+async def test_a_step_of_an_old_owner_is_refused_whole(make_settings: MakeSettings) -> None:
+    """The changelog's first batch of a new owner is its claim: nothing older comes after it."""
+    settings = make_settings()
+    await make_topics(settings)
+    place = TopicPartition(settings.topic("ledger.changelog"), 0)
+    producers = [
+        await fenced_producer(settings, await claim(settings, NAME, places(settings)))
+        for _ in range(2)
+    ]
+    old, new = (Changelog(producer, place) for producer in producers)
+    await old.write({b"a": b"1", b"b": b"1"}, ())
+    await new.write({b"claim": b"new"}, ())
+    with pytest.raises(FencedError):
+        await old.write({b"a": b"2", b"b": b"2"}, ())
+    for producer in producers:
+        await producer.stop()
+    found = [
+        (message.key, message.value) for message in await read_all(settings, "ledger.changelog")
+    ]
+    assert found == [(b"a", b"1"), (b"b", b"1"), (b"claim", b"new")]

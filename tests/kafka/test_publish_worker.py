@@ -1,0 +1,152 @@
+"""Publish workers that end in every way: a channel's promises hold over all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+from engine.kafka.settings import KafkaSettings
+from tests.kafka.cluster import PATIENCE_S, make_topics, read_all, worker
+from tests.kafka.conftest import MakeSettings
+from tests.kafka.processes import Child, until
+from tests.kafka.stock import (
+    Envelopes,
+    Stream,
+    last_available,
+    prepare,
+    until_applied,
+    until_available,
+)
+from tests.oracle.promises import broken_publications
+
+SOME = 300
+RATE = 20
+CHANNELS = f"""
+channels:
+  web-shop: {{publish: {{low_stock: 5}}}}
+  market: {{publish: {{max_rate: {RATE}/s, min_interval: 2s, max_per_key: 5/day}}}}
+"""
+
+
+def publisher(settings: KafkaSettings, folder: Path, name: str) -> Child:
+    """A publish worker."""
+    log = folder / f"{name}-{len(list(folder.glob('*.log')))}.log"
+    return worker(settings, "publish", log, data=folder / name)
+
+
+def ledger(settings: KafkaSettings, folder: Path) -> Child:
+    """A ledger worker."""
+    return worker(settings, "ledger", folder / "ledger.log", data=folder / "ledger")
+
+
+def serves(child: Child) -> None:
+    """Wait until a worker serves a channel."""
+    until(lambda: "channel is served" in child.said(), "a channel is served")
+
+
+async def with_two_channels(settings: KafkaSettings) -> Envelopes:
+    """Topics and rules of two channels, one of them held back."""
+    await make_topics(settings, ("web-shop", "market"))
+    return await prepare(settings, **{"channels.yaml": CHANNELS})
+
+
+async def test_a_channel_goes_on_when_its_worker_is_killed(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """Another one takes it over from the two topics: versions rise, the last value is right."""
+    settings, stream = make_settings(), Stream()
+    envelopes = await prepare(settings)
+    keeper = ledger(settings, tmp_path)
+    one = publisher(settings, tmp_path, "one")
+    await envelopes.movements(stream.opening())
+    await until_available(settings, stream)
+    for name in ("two", "three"):
+        await envelopes.movements(stream.take(SOME), each=5)
+        one.kill()
+        await envelopes.movements(stream.take(SOME), each=5)
+        one = publisher(settings, tmp_path, name)
+        serves(one)
+    await until_available(settings, stream)
+    assert one.stop() == 0, one.said()
+    assert keeper.stop() == 0, keeper.said()
+
+
+async def test_a_publisher_that_stood_still_cannot_publish_any_more(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """Another one has the channel by then, and no older value comes after a newer one."""
+    settings, stream = make_settings(), Stream()
+    envelopes = await prepare(settings)
+    keeper = ledger(settings, tmp_path)
+    one = publisher(settings, tmp_path, "one")
+    serves(one)
+    await envelopes.movements(stream.opening())
+    await until_available(settings, stream)
+    await envelopes.movements(stream.take(SOME), each=5)
+    one.send(signal.SIGSTOP)
+    two = publisher(settings, tmp_path, "two")
+    serves(two)
+    await envelopes.movements(stream.take(SOME), each=5)
+    await until_available(settings, stream)
+    one.send(signal.SIGCONT)
+    await envelopes.movements(stream.take(SOME), each=5)
+    await until_available(settings, stream)
+    one.kill()
+    assert keeper.stop() == 0, keeper.said()
+    two.kill()
+
+
+async def test_the_promises_of_a_channel_hold_through_a_change_of_its_worker(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """The rate, the interval and the budget of each key are counted on by the next owner."""
+    settings, stream = make_settings(), Stream()
+    envelopes = await with_two_channels(settings)
+    keeper = ledger(settings, tmp_path)
+    workers = {name: publisher(settings, tmp_path, name) for name in ("one", "two")}
+    await envelopes.movements(stream.opening())
+    for name in ("one", "two", "one"):
+        await envelopes.movements(stream.take(SOME), each=5)
+        await asyncio.sleep(1.5)
+        workers[name].kill()
+        await envelopes.movements(stream.take(SOME), each=5)
+        workers[name] = publisher(settings, tmp_path, name)
+        serves(workers[name])
+    await until_applied(settings, stream)
+    await until_available(settings, stream)
+    published = [json.loads(one.value) for one in await read_all(settings, "availability.market")]
+    published.sort(key=lambda record: (record["computed_at"], record["sku"]))
+    rules = {
+        "channels": {
+            "market": {
+                "publish": {"max_rate": f"{RATE}/s", "min_interval": "2s", "max_per_key": "5/day"}
+            }
+        }
+    }
+    assert len(published) > RATE
+    assert broken_publications(rules, {"market": published}) == []
+    for one in (*workers.values(), keeper):
+        one.kill()
+
+
+async def test_workers_share_the_channels(make_settings: MakeSettings, tmp_path: Path) -> None:
+    """Each channel has one worker, and when that ends, the other one."""
+    settings, stream = make_settings(), Stream()
+    envelopes = await with_two_channels(settings)
+    keeper = ledger(settings, tmp_path)
+    one = publisher(settings, tmp_path, "one")
+    serves(one)
+    two = publisher(settings, tmp_path, "two")
+    serves(two)
+    await envelopes.movements(stream.opening())
+    await until_available(settings, stream)
+    assert two.stop() == 0, two.said()
+    await envelopes.movements(stream.take(SOME))
+    await until_available(settings, stream)
+    async with asyncio.timeout(PATIENCE_S):
+        while len(await last_available(settings, "market")) < stream.skus:
+            await asyncio.sleep(0.2)
+    for child in (one, keeper):
+        assert child.stop() == 0, child.said()
