@@ -70,15 +70,13 @@ class Engine:
         """Decode a batch of lines."""
         return step.prepare(self.parts, lines, origin)
 
-    def take(
-        self,
-        batch: Prepared,
-        start: int,
-        outcomes: list[Outcome] | None = None,
-        accept_old: bool = False,
-    ) -> int:
+    def take(self, batch: Prepared, start: int, outcomes: list[Outcome] | None = None) -> int:
         """Take a batch's movements from `start` on; returns the index of the first not taken."""
-        return step.take(self.parts, batch, start, outcomes, accept_old)
+        return step.take(self.parts, batch, start, outcomes)
+
+    def take_mended(self, batch: Prepared, outcomes: list[Outcome], accept_old: bool) -> None:
+        """Take a mended movement whose exception another engine keeps, by the wall clock."""
+        step.take(self.parts, batch, 0, outcomes, accept_old)
 
     def foresee(self, movement: Movement | Refusal) -> Foreseen:
         """Tell what a reserve would come to if it were taken now; nothing is changed."""

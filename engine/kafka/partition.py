@@ -232,7 +232,7 @@ class Partition:
         elif letter is not None:
             self._close_letter(entry, REPLAYED, f"sent to partition {target}", now)
         elif target == self.number and isinstance(movement, Movement):
-            self.engine.take(prepared, 0, outcomes, accept_old)
+            self.engine.take_mended(prepared, outcomes, accept_old)
         if outcomes:
             self._tell_outcomes(prepared, outcomes)
         return outcomes
