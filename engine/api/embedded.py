@@ -55,12 +55,11 @@ class _Waiting(NamedTuple):
 class EmbeddedRuntime:
     """The two sides of one embedded engine: `serve` is the engine's thread, the rest the service's.
 
-    It is made before the engine is, so that the service can tell that it restores. With `sync`
-    writes are answered when they have reached the disk.
+    It is made before the engine is, so that the service can tell that it restores.
     """
 
-    def __init__(self, waiting_movements: int = WAITING_MOVEMENTS, sync: bool = False) -> None:
-        self._counter = Counter(self._tell, waiting_movements, sync)
+    def __init__(self, waiting_movements: int = WAITING_MOVEMENTS) -> None:
+        self._counter = Counter(self._tell, waiting_movements)
         self._watch = ChannelWatch()
         self._waiting: dict[Request, _Waiting] = {}
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -82,7 +82,7 @@ def listening(listen: Listen, data: Path) -> Iterator[EmbeddedService]:
     keyring = KeyRing(key_file, must_have_keys=security.has_keys)
     with bind(host, port) as taken:
         record = AuditFile(listen.audit or data / audit.FILE_NAME)
-        runtime = EmbeddedRuntime(sync=listen.sync)
+        runtime = EmbeddedRuntime()
         app = create_app(runtime, keyring, record, listen.behind_proxy)
         service = EmbeddedService(runtime, Server(app, taken, security))
         before = sys.getswitchinterval()

@@ -68,6 +68,13 @@ def run(
             "--merge", help="Take several inputs by the times of their movements, not in turn."
         ),
     ] = False,
+    sync: Annotated[
+        bool,
+        typer.Option(
+            "--sync",
+            help="Wait for the disk with every commit: it outlives a power cut too.",
+        ),
+    ] = False,
     listen: Annotated[
         str | None,
         typer.Option(
@@ -98,14 +105,6 @@ def run(
         Path | None,
         typer.Option("--tls-key", metavar="FILE", help="With --listen: its private key, PEM."),
     ] = None,
-    fsync: Annotated[
-        bool,
-        typer.Option(
-            "--fsync",
-            help="With --listen: answer writes when they have reached the disk, so that they"
-            " outlive a power cut too.",
-        ),
-    ] = False,
     json_errors: Annotated[
         bool,
         typer.Option("--json", help="Tell errors as JSON; the summary is JSON in any case."),
@@ -129,7 +128,7 @@ def run(
     """
     set_up_logs()
     # The file of keys may come from the environment, where it is meant for other commands too.
-    if listen is None and (audit or tls_certificate or tls_key or behind_proxy or fsync):
+    if listen is None and (audit or tls_certificate or tls_key or behind_proxy):
         raise UsageError(
             "an option of the HTTP service is given, and not where it shall listen",
             "Add --listen HOST:PORT.",
@@ -142,10 +141,11 @@ def run(
         clock=clock.value,
         once=once,
         merge=merge,
+        sync=sync,
         overrides=overrides or {},
         listen=None
         if listen is None
-        else Listen(listen, keys, audit, behind_proxy, tls_certificate, tls_key, fsync),
+        else Listen(listen, keys, audit, behind_proxy, tls_certificate, tls_key),
     )
     del json_errors  # Errors are told where all commands end.
     print_json(run_engine(plan))

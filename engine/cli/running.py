@@ -72,7 +72,6 @@ class Listen:
     behind_proxy: bool = False
     tls_certificate: Path | None = None
     tls_key: Path | None = None
-    sync: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +85,7 @@ class Plan:
     clock: str = "wall"
     once: bool = False
     merge: bool = False
+    sync: bool = False
     overrides: Mapping[str, str] = field(default_factory=dict)
     listen: Listen | None = None
 
@@ -105,7 +105,9 @@ def run_engine(plan: Plan) -> Summary:
         # Inputs that cannot be read are told before a data folder is made for them.
         Inputs(plan.inputs, plan.merge).close()
         with _listening(plan) as service:
-            runtime = Runtime(plan.data, rules, plan.rules, plan.clock, plan.out, plan.overrides)
+            runtime = Runtime(
+                plan.data, rules, plan.rules, plan.clock, plan.out, plan.overrides, plan.sync
+            )
             try:
                 return _run(runtime, plan, stop, service, seen)
             finally:

@@ -85,18 +85,15 @@ class Counter:
     """The queue of requests, and the engine's side of it.
 
     Until `open` and after `close` every request is turned away. `tell` is called on the engine's
-    thread with requests that are done, after what they have changed is committed; with `sync`,
-    after it has reached the disk.
+    thread with requests that are done, after what they have changed is committed.
     """
 
     def __init__(
         self,
         tell: Callable[[Sequence[Request]], None],
         waiting_movements: int = WAITING_MOVEMENTS,
-        sync: bool = False,
     ) -> None:
         self._tell_callers = tell
-        self._sync = sync
         self._limit = waiting_movements
         self._lock = threading.Lock()
         self._waiting: deque[Request] = deque()
@@ -177,7 +174,7 @@ class Counter:
                 request.error = error
         group.flush()
         self._answered.close_group()
-        runtime.commit(self._sync)
+        runtime.commit()
         self._begun = []
         self._tell(requests)
 

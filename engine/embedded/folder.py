@@ -90,6 +90,24 @@ def open_for_writing(path: Path) -> RocksStore:
         raise
 
 
+def make_lasting(*folders: Path) -> None:
+    """Wait until the disk knows of the folders, and of what is in them by name.
+
+    Raises:
+        StoreUnreachableError: a folder, or the one it lies in, cannot be read.
+    """
+    for folder in folders:
+        for path in (folder, folder.absolute().parent):
+            try:
+                file = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                try:
+                    os.fsync(file)
+                finally:
+                    os.close(file)
+            except OSError as error:
+                raise _unreachable(path, error) from error
+
+
 def open_for_reading(path: Path) -> RocksReader:
     """Open the data folder to look at it, whether an engine runs on it or not.
 

@@ -112,6 +112,11 @@ class OutputFiles:
         """Whether something waits for `flush`."""
         return bool(self._pieces)
 
+    @property
+    def unsynced(self) -> bool:
+        """Whether something was written that may not have reached the disk."""
+        return bool(self._unsynced)
+
     def path(self, topic: str) -> Path:
         """Return the path of a topic's file."""
         assert not _UNSAFE.search(topic), f"{topic!r} cannot name a file"

@@ -14,7 +14,7 @@ from engine.core.dead_letters import DeadLetter, exception_name, read_dead_lette
 from engine.core.engine import Engine
 from engine.core.parts import EVENT
 from engine.core.step import Outcome
-from engine.embedded.folder import open_for_writing
+from engine.embedded.folder import make_lasting, open_for_writing
 from engine.embedded.inputs import Position
 from engine.embedded.outputs import OutputFiles
 from engine.embedded.snapshots import TOPIC as SNAPSHOTS
@@ -77,6 +77,8 @@ def wall_clock() -> int:
 class Runtime:
     """An engine with its store and its output files, and the commits between them.
 
+    With `sync` a commit returns when it has reached the disk, outputs first.
+
     Raises:
         SellableError: the folder is in use, damaged, or of a later version.
     """
@@ -89,8 +91,10 @@ class Runtime:
         clock_mode: str,
         out: Path | None,
         overrides: Mapping[str, str] = NO_OVERRIDES,
+        sync: bool = False,
     ) -> None:
         self.data = data
+        self._sync = sync
         self.store = open_for_writing(data)
         self.record = read_run_record(self.store)
         folder = out or data / (self.record.out or DEFAULT_OUT)
@@ -105,6 +109,8 @@ class Runtime:
         self.files = self._open_outputs(folder)
         self.begin_topics()
         self._encode_lines = msgspec.json.Encoder().encode_lines
+        if sync:
+            make_lasting(data, folder)
         if self.engine.standing.cut is not None:
             self._write_snapshot()
 
@@ -143,14 +149,13 @@ class Runtime:
         """Note how far the inputs are taken; the next commit makes it last."""
         self.record.positions.update(positions)
 
-    def commit(self, sync: bool = False) -> None:
+    def commit(self) -> None:
         """Commit what has changed, and the snapshot if one is due.
 
         Outputs are appended to their files first; the store then takes the files' new lengths
         with the state in one step. What a kill leaves beyond these lengths is cut off at the start.
-        With `sync` it returns when everything so far has reached the disk.
         """
-        self._commit_once(sync)
+        self._commit_once()
         if self.engine.standing.cut is not None:
             self._write_snapshot()
 
@@ -158,17 +163,20 @@ class Runtime:
         """Put a record of somebody else's into the next commit; None drops it."""
         self._beside[name] = value
 
-    def _commit_once(self, sync: bool = False) -> None:
+    def _commit_once(self) -> None:
         # Channels wait for the outputs, nobody for the state: outputs are written first.
         outputs = self.engine.take_outputs()
         for topic, lines in outputs.items():
             self.files.write(topic, self._encode_lines(lines))
-        if outputs or self.files.unwritten or sync:
-            self.files.flush(sync)
+        told = self.files.unwritten or (self._sync and self.files.unsynced)
+        if told:
+            self.files.flush(self._sync)
         changes = self.engine.collect()
         if self._beside:
             changes.merge(self._beside)
             self._beside = {}
+        # How far the clock and the inputs are by themselves is learned again after a power cut.
+        sync = self._sync and (told or changes.puts.keys() > {records.META})
         self.record.lengths[self.record.out] = dict(self.files.lengths())
         changes.puts[RUN] = msgspec.msgpack.encode(self.record)
         self.store.commit(changes.puts, changes.deletes, changes.ranges, sync)

@@ -195,10 +195,10 @@ def test_when_the_disk_is_full_nobody_is_told_that_a_write_was_taken(
     sku = shop.stocked(5)
     commit = Runtime.commit
 
-    def fail(self: Runtime, sync: bool = False) -> None:
+    def fail(self: Runtime) -> None:
         if own.visitors._counter._begun:
             raise SellableError("no room", "Free some.")
-        commit(self, sync)
+        commit(self)
 
     with monkeypatch.context() as patch:
         patch.setattr(Runtime, "commit", fail)

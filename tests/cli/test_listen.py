@@ -98,7 +98,6 @@ def test_nobody_there_is_told(call: Call) -> None:
         ("--listen nowhere", "127.0.0.1:8080"),
         ("--listen 127.0.0.1:0 --once", "Leave one of them out"),
         ("--listen 127.0.0.1:0 --tls-cert x.pem", "Give both"),
-        ("--fsync", "--listen"),
         ("--behind-proxy", "--listen"),
     ],
 )
@@ -126,9 +125,9 @@ def test_a_wider_address_needs_keys_and_tls_or_a_proxy(workspace: Path, call: Ca
     assert engine.stop().status == 0
 
 
-def test_with_fsync_writes_are_taken_as_well(workspace: Path) -> None:
+def test_with_sync_writes_are_taken_as_well(workspace: Path) -> None:
     """They are answered when they have reached the disk."""
-    engine = Live(workspace, "run --rules rules --data live --listen 127.0.0.1:0 --fsync")
+    engine = Live(workspace, "run --rules rules --data live --listen 127.0.0.1:0 --sync")
     with httpx.Client(base_url=engine.first_log["listens"], trust_env=False) as client:
         told = client.post("/v1/movements", json=[{"id": "1"}]).json()
         assert told["refused"] == 1

@@ -14,6 +14,7 @@ from engine.postings import window
 from tests.core.agreement import differences_from_oracle
 from tests.core.harness import EngineRun, rules_folder
 from tests.oracle import Oracle, Shape, generate, random_rules
+from tests.oracle.scenarios import movement_line
 
 MANY_COUNTS = Shape(counts=0.15, reservations=0.1, late=0.5, jump=0.005, duplicate=0.2)
 
@@ -85,6 +86,18 @@ def test_identities_are_known_in_sealed_and_merged_blocks_until_they_are_too_old
     shape = Shape(duplicate=0.4, conflicting=0.1, jump=0.01)
     lines = generate(seed, 400, channels=["web"], shape=shape)
     agrees_with_the_oracle(rules, lines, tmp_path, seed)
+
+
+def test_a_document_has_500_lines_and_the_rest_follows_in_the_next(tmp_path: Path) -> None:
+    """The 501st SKU of a window, in order, begins another document of the same type and date."""
+    run = EngineRun(rules_folder({"channels": {"web": {}}}, tmp_path), longest_batch=600)
+    run.feed_all(
+        [movement_line(f"12:00:00 receipt S{number:03d}@L 1", number) for number in range(501)]
+    )
+    run.finish()
+    assert [len(document["lines"]) for document in run.postings] == [500, 1]
+    assert [document["movements"] for document in run.postings] == [500, 1]
+    assert run.postings[1]["lines"][0]["sku"] == "S500"
 
 
 @pytest.mark.parametrize("length", [1, 2, 500])
