@@ -75,8 +75,11 @@ class SimulatedInputs:
         after = self._turns.next_after()
         return after is not None and self.taken >= after
 
-    def read(self, limit: int, wait_seconds: float = 0.0) -> Delivered | None:
+    def read(
+        self, limit: int, wait_seconds: float = 0.0, doorbell: int | None = None
+    ) -> Delivered | None:
         """Return at most `limit` lines, as soon as there are any; never past a turn."""
+        assert doorbell is None, "nobody rings in a simulation"
         after = self._turns.next_after()
         end = min(self.taken + limit, len(self._lines) if after is None else after)
         if self.taken >= end:

@@ -212,7 +212,7 @@ class Scene:
             "orders.take_orders": self._take_orders,
             "orders.answer": self._answer,
             "orders.LOOK_EVERY_SECONDS": -1.0,
-            "loop.RulesWatch": lambda *_: Watch(self),
+            "loop.RulesWatch": lambda *_, **__: Watch(self),
             "loop.OrderDesk": lambda runtime, watch: OrderDesk(runtime, watch, time.monotonic),
             "loop.BATCH_LINES": pace.batch,
             "loop.LIVE_BATCH_LINES": pace.batch,
