@@ -22,6 +22,7 @@ from engine.kafka.channel_snapshot import ChannelCut, ChannelCuts, channel_snaps
 from engine.kafka.clients import make_consumer
 from engine.kafka.contents import Contents
 from engine.kafka.fencing import RENEW_AFTER_S, Identity, claim, fenced_producer, renew
+from engine.kafka.lag import Lag
 from engine.kafka.ledger_record import Message
 from engine.kafka.messages import (
     RULES_KEY,
@@ -42,6 +43,7 @@ SETTLE_S: Final = 0.05
 SNAPSHOT_AFTER_US: Final = 500_000
 """A snapshot is written so long after its tick, when the publications of the tick are out."""
 POLL_MS: Final = 200
+MEASURE_EVERY_S: Final = 1.0
 FETCH_BYTES: Final = 2 * 1024 * 1024
 RECORDS_AT_ONCE: Final = 5_000
 MICROSECONDS_PER_SECOND: Final = 1_000_000
@@ -92,8 +94,10 @@ class ChannelOwner:
         try:
             await consumer.start()
             await self._rebuild(consumer, availability, quantities)
+            lag = Lag(consumer, self._metrics)
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._read(consumer))
+                tasks.create_task(self._read(consumer, lag))
+                tasks.create_task(_measure(lag, quantities))
                 tasks.create_task(self._tell(producer))
                 tasks.create_task(self._snapshot(producer))
                 tasks.create_task(self._renew(identity, written))
@@ -140,10 +144,11 @@ class ChannelOwner:
 
     # --- quantities ----------------------------------------------------------------------------
 
-    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+    async def _read(self, consumer: AIOKafkaConsumer, lag: Lag) -> None:
         while True:
             for place, records in (await consumer.getmany(timeout_ms=POLL_MS)).items():
                 await self._take_quantities(place, records)
+                lag.took(place, records[-1].timestamp)
 
     async def _take_quantities(self, place: TopicPartition, records: Sequence[Any]) -> None:
         take, partition = self.publisher.take, place.partition
@@ -245,6 +250,12 @@ class ChannelOwner:
         while True:
             await asyncio.sleep(RENEW_AFTER_S)
             await renew(self._settings, identity, places)
+
+
+async def _measure(lag: Lag, places: Sequence[TopicPartition]) -> None:
+    while True:
+        lag.measure(places)
+        await asyncio.sleep(MEASURE_EVERY_S)
 
 
 async def _read_all(

@@ -44,6 +44,11 @@ class Desk:
         owner = None if self._resting else self._owners.get(number)
         return None if owner is None else owner.partition.next_offset
 
+    def time(self, number: int) -> int | None:
+        """A partition's time, None before it runs."""
+        owner = self._owners.get(number)
+        return None if owner is None else owner.partition.record.time
+
     def served(self) -> list[int]:
         """The partitions that are served."""
         return sorted(self._owners)

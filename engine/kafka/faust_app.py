@@ -16,7 +16,7 @@ What is used of Faust's inside (0.15.3, pinned), each with a test:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import faust
 from faust.auth import SASLCredentials, SSLCredentials
@@ -39,6 +39,16 @@ NOTHING_TO_RECOVER: Final = 1 << 62
 FETCH_BYTES: Final = 4 * 1024 * 1024
 MS_PER_SECOND: Final = 1_000
 MICROSECONDS_PER_MS: Final = 1_000
+
+
+class Lag(NamedTuple):
+    """Messages that were written and not yet taken, and the time of the last one that was taken.
+
+    The time is None when there are none, or none was taken yet.
+    """
+
+    messages: int
+    taken_at: int | None
 
 
 class LedgerConsumer(Consumer):
@@ -147,14 +157,16 @@ class LedgerApp:
         await self.desk.rest()
         await self.desk.close()
 
-    def lag(self) -> Mapping[int, int]:
-        """Messages that were written and not yet taken, by partition that is served."""
+    def lag(self) -> Mapping[int, Lag]:
+        """How far each partition that is served is behind its log."""
         lags = {}
         for number in self.desk.served():
-            end = self.app.consumer.highwater(TP(self._envelopes, number))
-            offset = self.desk.next_offset(number)
-            if offset is not None:
-                lags[number] = max(0, end - offset)
+            # None until the first answer to a fetch, though Faust's types say otherwise.
+            end: int | None = self.app.consumer.highwater(TP(self._envelopes, number))
+            offset, at = self.desk.next_offset(number), self.desk.time(number)
+            if end is not None and offset is not None:
+                messages = max(0, end - offset)
+                lags[number] = Lag(messages, at if messages else None)
         return lags
 
     def _transport(self) -> TransportT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import Any, Final
 
 import structlog
@@ -73,7 +74,16 @@ async def keep_ledger(settings: KafkaSettings, metrics: WorkerMetrics, stop: asy
 
 
 async def _watch(worker: LedgerApp, metrics: WorkerMetrics) -> None:
+    told: set[int] = set()
     while True:
         await asyncio.sleep(LAG_EVERY_S)
-        for number, lag in worker.lag().items():
-            metrics.lag_messages.labels(ENVELOPES, str(number)).set(lag)
+        lags = worker.lag()
+        for number in told - lags.keys():
+            metrics.lag_messages.remove(ENVELOPES, str(number))
+            metrics.lag_seconds.remove(ENVELOPES, str(number))
+        told = set(lags)
+        now = time.time_ns() // 1_000
+        for number, lag in lags.items():
+            late = 0 if lag.taken_at is None else max(0, now - lag.taken_at)
+            metrics.lag_messages.labels(ENVELOPES, str(number)).set(lag.messages)
+            metrics.lag_seconds.labels(ENVELOPES, str(number)).set(late / 1_000_000)

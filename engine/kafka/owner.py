@@ -37,6 +37,7 @@ from engine.kafka.outbox import Outbox, Sender
 from engine.kafka.partition import RULES, Partition, Step
 from engine.kafka.rules_content import read_rules
 from engine.kafka.settings import KafkaSettings
+from engine.kafka.step_figures import StepFigures
 from engine.kafka.table import LocalTable
 from engine.kafka.timekeeping import Appended, TimeKeeper
 from engine.rules.ruleset import RuleSet
@@ -67,7 +68,7 @@ class Owner:
         self._identity = identity
         self._producer = producer
         self._contents = contents
-        self._metrics = metrics
+        self._figures = StepFigures(metrics, partition.number)
         self._failed = failed
         self._channels = {channel.name for channel in partition.engine.rules.channels}
         self._changelog = Changelog(producer, changelog_place(settings, partition.number))
@@ -150,11 +151,11 @@ class Owner:
             self._broken = True
             for step in self.partition.take(envelope, content):
                 await self._commit(step)
-                self._count(step)
+                self._figures.count(step)
                 if step.cut:
                     await self._write_snapshot()
             self._broken = False
-        self._metrics.envelopes.inc()
+        self._figures.took_envelope()
         self._time.taken(envelope.offset)
 
     async def _content_of(self, envelope: Envelope) -> RuleSet | bytes | None:
@@ -231,17 +232,6 @@ class Owner:
             step = None if self._broken else self.partition.note_delivered()
             if step is not None:
                 await self._commit(step)
-
-    # --- figures -------------------------------------------------------------------------------
-
-    def _count(self, step: Step) -> None:
-        counted: dict[str, int] = {}
-        for outcome in step.outcomes:
-            counted[outcome.outcome] = counted.get(outcome.outcome, 0) + 1
-            if outcome.refusal is not None:
-                self._metrics.refusals.labels(outcome.refusal.code).inc()
-        for name, count in counted.items():
-            self._metrics.movements.labels(name).inc(count)
 
 
 def changelog_place(settings: KafkaSettings, number: int) -> TopicPartition:

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from engine.contracts.errors import CorruptStateError, SellableError
+from engine.contracts.exceptions import ExceptionRecord
 from engine.contracts.instants import format_instant
 from engine.contracts.movements import Movement
 from engine.contracts.records import numbered
@@ -23,7 +24,7 @@ from engine.core.dead_letters import exception_name as dead_letter_name
 from engine.core.engine import Engine
 from engine.core.parts import WALL
 from engine.core.step import Outcome, Prepared
-from engine.kafka.catalogue import OUTCOMES, QUANTITIES, of_channel
+from engine.kafka.catalogue import EXCEPTIONS, OUTCOMES, QUANTITIES, of_channel
 from engine.kafka.envelope_reading import Envelope, entry_of, take_unseen
 from engine.kafka.envelopes import ControlEntry, Movements
 from engine.kafka.ledger_record import (
@@ -69,7 +70,7 @@ class Step:
     """What is committed at once: records to put and to drop, and the outputs that belong to it.
 
     `parcel` is already among the records. `cut` tells that the rows of a snapshot have to be sent
-    before the next step.
+    before the next step. `outcomes` and `exceptions` are what the movements of the step came to.
     """
 
     puts: dict[bytes, bytes]
@@ -77,6 +78,7 @@ class Step:
     parcel: Parcel | None
     cut: bool
     outcomes: Sequence[Outcome] = field(default=())
+    exceptions: Sequence[ExceptionRecord] = field(default=())
 
 
 class Partition:
@@ -296,13 +298,16 @@ class Partition:
         deletes = [*self._emptied(changes), *changes.deletes]
         puts = changes.puts
         deletes.extend(self._delivered_parcels())
+        refused = changes.outputs.get(EXCEPTIONS, ())
         parcel = self._parcel(changes)
         if parcel is not None:
             name = parcel_name(parcel.first)
             puts[name] = _encode(parcel)
             self._parcels.append(name)
         puts[LEDGER] = _encode(self.record)
-        return Step(puts, deletes, parcel, self.engine.standing.cut is not None, outcomes)
+        cut = self.engine.standing.cut is not None
+        exceptions = [one for one in refused if isinstance(one, ExceptionRecord)]
+        return Step(puts, deletes, parcel, cut, outcomes, exceptions)
 
     def _parcel(self, changes: Changes) -> Parcel | None:
         record = self.record

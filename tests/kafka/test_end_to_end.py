@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from engine.kafka.catalogue import AVAILABILITY, ENVELOPES, OUTCOMES, of_channel
+from engine.kafka.catalogue import AVAILABILITY, ENVELOPES, EXCEPTIONS, OUTCOMES, of_channel
 from engine.kafka.clients import make_producer
 from engine.kafka.envelopes import Movements, decode
 from engine.kafka.settings import KafkaSettings
@@ -111,6 +111,11 @@ async def check_counts(
         wanted = Counter(each[kind] for each in outcomes if each[kind] is not None)
         found = {value: told["ledger"][metric(name, kind, value)] for value in wanted}
         assert found == wanted
+    exceptions = [json.loads(each.value) for each in await read_all(settings, EXCEPTIONS)]
+    warned = Counter(each["code"] for each in exceptions if each["outcome"] != "refused")
+    assert {code: told["ledger"][metric("warnings", "code", code)] for code in warned} == warned
+    lags = [value for name, value in told["ledger"].items() if name.startswith("sellable_lag_")]
+    assert lags == [0.0] * 2 * settings.partitions
     assert told["ledger"]["sellable_envelopes_total"] >= told["ingest"]["sellable_envelopes_total"]
     published = len(await read_all(settings, of_channel(AVAILABILITY, "web")))
     assert told["publish"][metric("publications", "channel", "web")] == published

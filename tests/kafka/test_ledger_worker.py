@@ -57,29 +57,6 @@ async def test_a_worker_that_is_killed_goes_on_where_it_was(
     assert one.stop() == 0, one.said()
 
 
-async def test_partitions_move_between_workers_that_come_and_go(
-    make_settings: MakeSettings, tmp_path: Path
-) -> None:
-    """One is added, one killed, one stopped, with movements flowing all the time."""
-    settings, stream = make_settings(), Stream()
-    envelopes = await prepare(settings)
-    await envelopes.movements(stream.opening())
-    one, two = (ledger(settings, tmp_path, name) for name in ("one", "two"))
-    serves(one)
-    await envelopes.movements(stream.take(SOME), each=7)
-    three = ledger(settings, tmp_path, "three")
-    await envelopes.movements(stream.take(SOME), each=7)
-    one.kill()
-    await envelopes.movements(stream.take(SOME), each=7)
-    serves(three)
-    await envelopes.movements(stream.take(SOME), each=7)
-    assert two.stop(signal.SIGTERM) == 0, two.said()
-    await envelopes.movements(stream.take(SOME), each=7)
-    await until_applied(settings, stream)
-    await check(settings, stream)
-    assert three.stop() == 0, three.said()
-
-
 async def test_a_worker_that_stood_still_cannot_write_any_more(
     make_settings: MakeSettings, tmp_path: Path
 ) -> None:
