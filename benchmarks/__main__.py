@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.check import DifferentError, check_full, check_small
+from benchmarks.http import measure_http, print_http
 from benchmarks.inv1 import generate
 from benchmarks.inv1_lines import Workload
 from benchmarks.kafka_ingest import measure_ingest
@@ -117,6 +118,13 @@ def kafka_ingest(movements: Movements = 1_000_000) -> None:
     Console().print(table)
 
 
+def http(
+    seconds: Annotated[float, typer.Option(help="For how long, each kind of call.")] = 10.0,
+) -> None:
+    """How many lookups, reservations and movements a second does the HTTP service answer?"""
+    print_http(measure_http(seconds, _tell), Console())
+
+
 def _tell(step: str) -> None:
     Console(stderr=True).print(step, highlight=False)
 
@@ -128,7 +136,16 @@ def main() -> None:
         add_completion=False,
         no_args_is_help=True,
     )
-    for function in (inv1, flat_keys, flat_locations, flat_rules, keys, latency, kafka_ingest):
+    for function in (
+        inv1,
+        flat_keys,
+        flat_locations,
+        flat_rules,
+        keys,
+        latency,
+        http,
+        kafka_ingest,
+    ):
         app.command()(function)
     try:
         app()

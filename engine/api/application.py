@@ -6,7 +6,8 @@ with msgspec, so nothing of a hot call goes through Python objects of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -36,6 +37,9 @@ from engine.api.openapi import document
 from engine.api.operations import Operation
 from engine.api.problems import MEDIA_TYPE, plain_problem
 from engine.api.runtime import Runtime
+
+_PARAMETER: Final = re.compile(r"\{(\w+)\}")
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 OPENAPI_PATH: Final = "/openapi.json"
 ADVICE: Final = "The calls are in /openapi.json, each with an example."
@@ -79,17 +83,20 @@ def create_app(
         exception_handlers={HTTPException: _tell_http},
         redirect_slashes=False,
     )
+    front = _Front(app)
     for operation in operations:
+        endpoint = door.endpoint(operation)
+        front.add(operation.method, operation.path, endpoint)
         app.router.add_api_route(
             operation.path,
-            door.endpoint(operation),
+            endpoint,
             methods=[operation.method],
             name=operation.name,
             response_model=None,
             route_class_override=_DirectRoute,
         )
     _add_document(app, operations)
-    return _PathAsSent(app)
+    return front
 
 
 def _add_document(app: FastAPI, operations: Sequence[Operation]) -> None:
@@ -103,17 +110,50 @@ def _add_document(app: FastAPI, operations: Sequence[Operation]) -> None:
     )
 
 
-class _PathAsSent:
-    """Routes by the path as it was sent, so that an encoded slash is a part of a name."""
+class _Front:
+    """Answers every call that there is at once, and hands the others on.
+
+    Between a server and an endpoint FastAPI has ten layers for needs that no call here has; they
+    cost as much as a lookup does. What is left to them is the document, and to say that a path is
+    not there or takes another method. Paths are looked at as they were sent, so that an encoded
+    slash is a part of a name.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._fixed: dict[tuple[str, str], Endpoint] = {}
+        self._patterns: list[tuple[str, re.Pattern[str], Endpoint]] = []
+
+    def add(self, method: str, path: str, endpoint: Endpoint) -> None:
+        """Add a call."""
+        if "{" in path:
+            pattern = re.compile(_PARAMETER.sub(r"(?P<\1>[^/]+)", path))
+            self._patterns.append((method, pattern, endpoint))
+        else:
+            self._fixed[method, path] = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a call on."""
+        """Answer a call, or hand it on."""
         if scope["type"] == "http":
             scope["path"] = scope["raw_path"].decode("ascii", errors="replace")
+            endpoint = self._find(scope)
+            if endpoint is not None:
+                response = await endpoint(Request(scope, receive, send))
+                await response(scope, receive, send)
+                return
         await self._app(scope, receive, send)
+
+    def _find(self, scope: Scope) -> Endpoint | None:
+        method, path = scope["method"], scope["path"]
+        endpoint = self._fixed.get((method, path))
+        if endpoint is not None:
+            return endpoint
+        for takes, pattern, endpoint in self._patterns:
+            match = pattern.fullmatch(path) if takes == method else None
+            if match is not None:
+                scope["path_params"] = match.groupdict()
+                return endpoint
+        return None
 
 
 async def _tell_http(request: Request, error: Exception) -> Response:

@@ -6,6 +6,7 @@ without one, a few in a second are recorded, and the next record says how many w
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -70,31 +71,49 @@ class AuditFile:
         self._looked_at = monotonic()
         self._strangers = CallBucket(STRANGERS, self._looked_at)
         self._not_recorded = 0
+        self._lines: list[bytes] = []
+        self._written: asyncio.Future[None] | None = None
         self._encode = msgspec.json.Encoder().encode
 
-    def write(self, record: AuditRecord) -> None:
-        """Append a record.
+    async def write(self, record: AuditRecord) -> None:
+        """Append a record, together with those of other calls that are answered just now.
 
         Raises:
             AuditError: there is no room, or the disk fails.
         """
-        now = self._monotonic()
         if record.key is None and record.name is None:
-            if self._strangers.take(now):
+            if self._strangers.take(self._monotonic()):
                 self._not_recorded += 1
                 return
             record.refusals_not_recorded, self._not_recorded = self._not_recorded, 0
+        self._lines.append(self._encode(record))
+        if self._written is None:
+            # The others are ready to run: one write for all of them.
+            loop = asyncio.get_running_loop()
+            self._written = loop.create_future()
+            loop.call_soon(self._write_lines)
+        await self._written
+
+    def _write_lines(self) -> None:
+        written, self._written = self._written, None
+        lines, self._lines = self._lines, []
+        assert written is not None
         try:
+            now = self._monotonic()
             if now - self._looked_at >= LOOK_EVERY_SECONDS:
                 self._looked_at = now
                 self._follow_rename()
-            self._append(self._encode(record) + b"\n")
+            self._append(b"\n".join([*lines, b""]))
         except OSError as error:
-            raise AuditError(
-                f"the audit record {self._path} cannot be written: {error.strerror}",
-                "Free space on its disk. What this call asked for may have been done: send it "
-                "again with the same identities or Idempotency-Key.",
-            ) from error
+            written.set_exception(
+                AuditError(
+                    f"the audit record {self._path} cannot be written: {error.strerror}",
+                    "Free space on its disk. What this call asked for may have been done: send "
+                    "it again with the same identities or Idempotency-Key.",
+                )
+            )
+        else:
+            written.set_result(None)
 
     def close(self) -> None:
         """Close the file."""

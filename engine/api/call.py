@@ -34,17 +34,21 @@ _Parsed = TypeVar("_Parsed")
 
 @dataclass(slots=True)
 class Call:
-    """One call. `path` holds the path's parameters, decoded; `query` what its type makes of it."""
+    """One call. `path` holds the path's parameters, decoded; `query` what its type makes of it.
+
+    `name` is unique among all calls; `request_id` is it too, unless the caller has given its own.
+    """
 
     runtime: Runtime
     principal: Principal
-    request_id: str
     headers: Sequence[tuple[bytes, bytes]]
     path: Mapping[str, str]
     query: Any
     body: bytes
     media_type: str
     operation: str
+    name: str = ""
+    request_id: str = ""
     summary: str = ""
 
     def header(self, name: bytes) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
@@ -25,13 +24,13 @@ from engine.api.call import (
 from engine.api.errors import FaultError, ForbiddenError
 from engine.api.keyring import KeyRing, Principal
 from engine.api.metrics import ServiceMetrics
+from engine.api.names import Names
 from engine.api.operations import Operation
 from engine.api.problems import problem_response
 from engine.api.runtime import Runtime
 from engine.contracts.errors import SellableError
 from engine.contracts.instants import format_instant
 
-ID_BYTES: Final = 8
 LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 REFUSALS: Final = frozenset(
     {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
@@ -58,6 +57,7 @@ class Door:
         self._audit = audit
         self._metrics = metrics
         self._behind_proxy = behind_proxy
+        self._names = Names()
         self._logger = structlog.get_logger("sellable.http")
 
     def endpoint(self, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
@@ -67,11 +67,13 @@ class Door:
         async def answer(request: Request) -> Response:
             began = time.perf_counter()
             headers: Headers = request.scope["headers"]
-            request_id = _request_id(headers)
+            name = self._names.new()
+            request_id = _told_id(headers) or name
             principal: Principal | None = None
             try:
                 principal = self._let_in(operation, headers)
-                call = await self._make_call(operation, request, principal, request_id, lists)
+                call = await self._make_call(operation, request, principal, lists)
+                call.name, call.request_id = name, request_id
                 response = await operation.handler(call)
                 outcome = call.summary
             except SellableError as error:
@@ -84,7 +86,8 @@ class Door:
                 response = problem_response(FaultError(), request_id)
             if operation.writes or response.status_code in REFUSALS:
                 try:
-                    self._record(request, request_id, principal, response.status_code, outcome)
+                    status = response.status_code
+                    await self._record(request, request_id, principal, status, outcome)
                 except SellableError as error:
                     response = problem_response(error, request_id)
             response.headers["x-request-id"] = request_id
@@ -109,7 +112,6 @@ class Door:
         operation: Operation,
         request: Request,
         principal: Principal | None,
-        request_id: str,
         lists: frozenset[str],
     ) -> Call:
         scope = request.scope
@@ -122,7 +124,6 @@ class Door:
         return Call(
             runtime=self._runtime,
             principal=self._keyring.nobody if principal is None else principal,
-            request_id=request_id,
             headers=headers,
             path=path_of(scope["path_params"]) if operation.path_parameters else {},
             query=parse_query(scope["query_string"], operation.query, lists),
@@ -131,7 +132,7 @@ class Door:
             operation=operation.name,
         )
 
-    def _record(
+    async def _record(
         self,
         request: Request,
         request_id: str,
@@ -140,7 +141,7 @@ class Door:
         outcome: str,
     ) -> None:
         key = header(request.scope["headers"], b"idempotency-key")
-        self._audit.write(
+        await self._audit.write(
             AuditRecord(
                 at=format_instant(time.time_ns() // 1_000),
                 request=request_id,
@@ -166,12 +167,10 @@ class Door:
         return "" if client is None else str(client[0])
 
 
-def _request_id(headers: Headers) -> str:
-    """The caller's own `X-Request-Id` if it is a plain one, else a new one."""
+def _told_id(headers: Headers) -> str | None:
+    """The caller's own `X-Request-Id`, if it is a plain one."""
     told = header(headers, b"x-request-id")
-    if told is not None and _REQUEST_ID.fullmatch(told):
-        return told
-    return secrets.token_hex(ID_BYTES)
+    return told if told is not None and _REQUEST_ID.fullmatch(told) else None
 
 
 def _check_host(headers: Headers) -> None:

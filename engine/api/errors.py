@@ -10,6 +10,28 @@ from engine.contracts.errors import SellableError, UsageError
 
 HTTP_CONFLICT: Final = 409
 
+# Titles of conflicts: part of the wire, since the type of a problem follows from its title.
+NOT_ENOUGH_STOCK: Final = "Not enough stock"
+RESERVATION_REFUSED: Final = "The reservation was refused"
+RESERVATION_EXPIRED: Final = "The reservation has expired"
+DECIDED_BEFORE: Final = "Decided before"
+TWO_LINES_OF_ONE_SKU: Final = "Two lines of one SKU"
+STEP_REFUSED: Final = "The step was refused"
+RESERVATION_ENDED: Final = "The reservation has ended"
+NOT_ALLOCATED: Final = "The reservation was not allocated"
+EXCEPTION_STATE: Final = "The exception's state does not allow it"
+CONFLICTS: Final = (
+    NOT_ENOUGH_STOCK,
+    RESERVATION_REFUSED,
+    RESERVATION_EXPIRED,
+    DECIDED_BEFORE,
+    TWO_LINES_OF_ONE_SKU,
+    STEP_REFUSED,
+    RESERVATION_ENDED,
+    NOT_ALLOCATED,
+    EXCEPTION_STATE,
+)
+
 
 class FaultError(SellableError):
     """The service has met an error that it does not know; what it is stands in its log."""

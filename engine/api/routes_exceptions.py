@@ -9,7 +9,7 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from engine.api.call import JSON, Call, json_response, parse_body
-from engine.api.errors import ConflictError, one_of
+from engine.api.errors import EXCEPTION_STATE, ConflictError, one_of
 from engine.api.freshness import AsOf, Staleness, age_of
 from engine.api.operations import Answer, Body, Operation, Parameter
 from engine.api.roles import Action
@@ -119,7 +119,7 @@ def _conflict(error: UsageError) -> UsageError | ConflictError:
     """What the call asked for in sound words, and the exception's state does not allow."""
     if isinstance(error, NotFoundError):
         return error
-    return ConflictError("The exception's state does not allow it", error.message, error.advice)
+    return ConflictError(EXCEPTION_STATE, error.message, error.advice)
 
 
 def _as_text(value: str | int | bool | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -11,7 +10,15 @@ import msgspec
 from starlette.responses import Response
 
 from engine.api.call import JSON, Call, idempotency_of, json_response, parse_body
-from engine.api.errors import ConflictError, InvalidError
+from engine.api.errors import (
+    DECIDED_BEFORE,
+    NOT_ENOUGH_STOCK,
+    RESERVATION_EXPIRED,
+    RESERVATION_REFUSED,
+    TWO_LINES_OF_ONE_SKU,
+    ConflictError,
+    InvalidError,
+)
 from engine.api.freshness import AsOf, Staleness, age_of
 from engine.api.operations import Answer, Body, Operation, Parameter
 from engine.api.roles import Action
@@ -28,7 +35,6 @@ from engine.contracts.limits import MAX_RESERVATION_LENGTH, MAX_SKU_LENGTH
 from engine.contracts.outcomes import DUPLICATE
 from engine.contracts.reservation_answers import ReservationAnswer, ReservationState
 
-ID_BYTES: Final = 16
 CREATED: Final = 201
 
 _decoder: Final = msgspec.json.Decoder(ReservationBody)
@@ -53,7 +59,7 @@ async def post_reservation(call: Call) -> Response:
     check_time(body.expires_at, "/expires_at")
     idempotency = idempotency_of(call, body)
     order = ReservationOrder(
-        body, lines, call.principal.caller, movement_id(idempotency), idempotency
+        body, lines, call.principal.caller, movement_id(call, idempotency), idempotency
     )
     answer, repeated = await call.runtime.reserve(order, call.origin)
     call.summary = f"{answer.outcome} {body.reservation}"
@@ -90,10 +96,13 @@ def reservation_named(call: Call) -> tuple[str, str]:
     return sku, name
 
 
-def movement_id(idempotency: Idempotency | None) -> str:
-    """The id of the movements of a call: with an idempotency key the same every time."""
+def movement_id(call: Call, idempotency: Idempotency | None) -> str:
+    """The id of the movements of a call: with an idempotency key the same every time.
+
+    Without one it is another one every time, whatever the caller calls its requests.
+    """
     if idempotency is None:
-        return f"call-{secrets.token_hex(ID_BYTES)}"
+        return f"call-{call.name}"
     return f"idem-{idempotency.digest.hex()}"
 
 
@@ -138,7 +147,7 @@ def _lines(body: ReservationBody) -> list[ReservationLine]:
     skus = {line.sku for line in body.lines}
     if len(skus) < len(body.lines):
         raise ConflictError(
-            "Two lines of one SKU",
+            TWO_LINES_OF_ONE_SKU,
             "two lines are of the same SKU, and a reservation's name serves once per SKU",
             "Nothing was taken. Add their quantities up, or reserve under two names.",
         )
@@ -150,7 +159,7 @@ def _not_taken(answer: ReservationAnswer, headers: Mapping[str, str]) -> Conflic
     if answer.outcome == REJECTED:
         short = [f"{line.sku}: {line.message}" for line in answer.lines if line.outcome == REJECTED]
         return ConflictError(
-            "Not enough stock",
+            NOT_ENOUGH_STOCK,
             f"not taken: {'; '.join(short)}",
             "Nothing is held. Offer what is available, under another reservation's name.",
             more,
@@ -158,7 +167,7 @@ def _not_taken(answer: ReservationAnswer, headers: Mapping[str, str]) -> Conflic
         )
     if answer.outcome == EXPIRED:
         return ConflictError(
-            "The reservation has expired",
+            RESERVATION_EXPIRED,
             "`expires_at` has passed already: it was taken and expired at once",
             "Nothing is held. Reserve under another name, with a time that is to come.",
             more,
@@ -166,7 +175,7 @@ def _not_taken(answer: ReservationAnswer, headers: Mapping[str, str]) -> Conflic
         )
     if answer.outcome == DUPLICATE:
         return ConflictError(
-            "Decided before",
+            DECIDED_BEFORE,
             "this Idempotency-Key was used before, so long ago that its answer is forgotten",
             "Nothing was done now. GET the reservation to see how it stands.",
             more,
@@ -174,7 +183,7 @@ def _not_taken(answer: ReservationAnswer, headers: Mapping[str, str]) -> Conflic
         )
     refused = next(line for line in answer.lines if line.code is not None)
     return ConflictError(
-        "The reservation was refused",
+        RESERVATION_REFUSED,
         f"{refused.sku}: {refused.message}",
         "Nothing is held. A name serves once per SKU: for a repetition send the same "
         "Idempotency-Key, for a new reservation a new name.",

@@ -9,7 +9,7 @@ import msgspec
 from starlette.responses import Response
 
 from engine.api.call import JSON, Call, idempotency_of, json_response, parse_body
-from engine.api.errors import ConflictError
+from engine.api.errors import NOT_ALLOCATED, RESERVATION_ENDED, STEP_REFUSED, ConflictError
 from engine.api.operations import Answer, Body, Operation
 from engine.api.roles import Action
 from engine.api.routes_reservations import (
@@ -41,9 +41,8 @@ def _step(kind: str, body_type: type[StepBody]) -> Callable[[Call], Awaitable[Re
             if value is not None
         }
         idempotency = idempotency_of(call, body)
-        order = StepOrder(
-            kind, sku, name, fields, call.principal.caller, movement_id(idempotency), idempotency
-        )
+        id = movement_id(call, idempotency)
+        order = StepOrder(kind, sku, name, fields, call.principal.caller, id, idempotency)
         answer, repeated = await call.runtime.step(order, call.origin)
         call.summary = f"{kind} {name}: {answer.outcome}, {answer.reservation.status}"
         headers = repetition(repeated)
@@ -71,7 +70,7 @@ def _check(
     if answer.outcome == REFUSED:
         why = answer.exceptions[0].message if answer.exceptions else "it was refused"
         raise ConflictError(
-            "The step was refused",
+            STEP_REFUSED,
             why,
             "Nothing was changed. Mend it and send it again.",
             more,
@@ -79,7 +78,7 @@ def _check(
         )
     if kind == "confirm" and not (reservation.status == OPEN and reservation.confirmed):
         raise ConflictError(
-            "The reservation has ended",
+            RESERVATION_ENDED,
             f"the reservation is {reservation.status}, so it cannot be confirmed any more",
             "Nothing is held for it: reserve again under another name before you promise it.",
             more,
@@ -88,7 +87,7 @@ def _check(
     if kind == "allocate" and reservation.location != fields["location"]:
         where = reservation.location or "without a location"
         raise ConflictError(
-            "The reservation was not allocated",
+            NOT_ALLOCATED,
             f"the reservation is {reservation.status} and {where}",
             "Only an open reservation without a location can be given one.",
             more,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -292,11 +293,16 @@ def test_refusals_of_strangers_are_recorded_up_to_a_rate_and_counted_beyond(
     """Nobody fills the disk with them; the next record says how many were left out."""
     now = 0.0
     record = AuditFile(tmp_path / "audit.ndjson", lambda: now)
-    for _ in range(50):
-        record.write(refusal(key=None))
-    record.write(refusal(key="5f2c9d8e"))
-    now = 0.1
-    record.write(refusal(key=None))
+
+    async def write() -> None:
+        nonlocal now
+        for _ in range(50):
+            await record.write(refusal(key=None))
+        await record.write(refusal(key="5f2c9d8e"))
+        now = 0.1
+        await record.write(refusal(key=None))
+
+    asyncio.run(write())
     record.close()
     found = [json.loads(line) for line in (tmp_path / "audit.ndjson").read_text().splitlines()]
     assert len(found) == 10 + 1 + 1

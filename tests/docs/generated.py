@@ -13,7 +13,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 from unittest.mock import patch
@@ -37,6 +37,8 @@ from engine.kafka.catalogue import TOPICS as KAFKA_TOPICS
 from engine.kafka.settings import KafkaSettings
 from engine.rules import list_settings
 from engine.telemetry.metrics import WorkerMetrics
+from tests.docs import http_parts
+from tests.docs.tables import table
 
 PROJECT: Final = Path(__file__).parents[2]
 DOCS: Final = PROJECT / "docs"
@@ -67,12 +69,6 @@ def part(name: str) -> str:
     if kind == "example":
         return example(argument)
     return PARTS[kind]()
-
-
-def table(header: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
-    """A table of Markdown."""
-    lines = [header, tuple("---" for _ in header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def settings_table() -> str:
@@ -227,6 +223,10 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "kafka-settings": kafka_settings,
     "kafka-topics": kafka_topics,
     "worker-metrics": worker_metrics,
+    "http-calls": http_parts.calls,
+    "http-roles": http_parts.roles,
+    "http-problems": http_parts.problems,
+    "http-limits": http_parts.limits,
 }
 
 

@@ -6,9 +6,11 @@ import pytest
 
 from tests.docs.walkthrough import PROJECT, Shell, comparable, section, typed
 
+README = (PROJECT / "README.md").read_text()
+FIRST_RUN, OVER_HTTP = "A first run of your own", "Ask it over HTTP"
 WALKTHROUGHS = {
     "docs/start.md": (PROJECT / "docs/start.md").read_text(),
-    "README.md": section((PROJECT / "README.md").read_text(), "A first run of your own"),
+    "README.md": section(README, FIRST_RUN) + section(README, OVER_HTTP),
 }
 
 
@@ -18,7 +20,10 @@ def test_typing_what_a_page_shows_prints_what_it_shows(page: str, tmp_path: Path
     shell = Shell(tmp_path)
     steps = list(typed(WALKTHROUGHS[page]))
     assert steps, "the page tells to type something"
-    for step in steps:
-        printed = shell.type(step.command)
-        if step.shown is not None:
-            assert comparable(printed) == comparable(step.shown), step.command
+    try:
+        for step in steps:
+            printed = shell.type(step.command)
+            if step.shown is not None:
+                assert comparable(printed) == comparable(step.shown), step.command
+    finally:
+        shell.end()

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from engine.embedded.folder import is_running
+
 PROJECT = Path(__file__).parents[2]
 COLUMNS = 200
 PROMPT = "$ "
 
 _BLOCK = re.compile(r"^```(sh|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_MEASURED = re.compile(r'"(seconds|movements_per_second)":[0-9.]+')
+_MEASURED = re.compile(r'"(seconds|movements_per_second|staleness_seconds)":[0-9.]+')
+_NOW = re.compile(r'"(as_of|computed_at|decided_at|expires_at)":"[^"]*"')
+LISTENS = "127.0.0.1:8080"
 _SHIM = """#!/bin/sh
 PYTHONPATH='{project}' exec '{python}' -m engine.cli.main "$@"
 """
@@ -51,11 +57,17 @@ def section(text: str, title: str) -> str:
 
 
 class Shell:
-    """Types commands in a folder, with `sellable` on the path."""
+    """Types commands in a folder, with `sellable` on the path.
+
+    Where pages listen at a fixed port, a free one is taken.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "work"
         self.folder.mkdir()
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{taken.getsockname()[1]}"
         shims = folder / "bin"
         shims.mkdir()
         shim = shims / "sellable"
@@ -71,7 +83,7 @@ class Shell:
     def type(self, command: str) -> str:
         """What a command prints."""
         done = subprocess.run(
-            ["bash", "-c", command],
+            ["bash", "-c", command.replace(LISTENS, self.address)],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -80,10 +92,21 @@ class Shell:
             timeout=60,
             check=False,
         )
-        return done.stdout
+        return done.stdout.replace(self.address, LISTENS)
+
+    def end(self) -> None:
+        """End the engines that a page has left running."""
+        for lock in self.folder.glob("*/engine.lock"):
+            # Without an engine that holds it, the number in it may be anybody's by now.
+            if is_running(lock.parent):
+                os.kill(int(lock.read_text()), signal.SIGTERM)
 
 
 def comparable(text: str) -> str:
-    """A text without what is measured anew each time, and without spaces at the ends of lines."""
+    """A text without what is measured anew each time, and without spaces at the ends of lines.
+
+    Of answers of a running engine the time of day is left out as well.
+    """
     text = _MEASURED.sub(r'"\1":0', text)
+    text = _NOW.sub(r'"\1":""', text)
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
