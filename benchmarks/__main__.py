@@ -16,6 +16,8 @@ from benchmarks.http import measure_http, print_http
 from benchmarks.inv1 import generate
 from benchmarks.inv1_lines import Workload
 from benchmarks.kafka_ingest import measure_ingest
+from benchmarks.kafka_ledger import measure_ledger
+from benchmarks.kafka_report import WorkerRow, print_worker
 from benchmarks.latency import measure_latency, print_latency
 from benchmarks.process import FailedRunError, Folders, floor_us, machine, run_once
 from benchmarks.report import MEGABYTE, Row, print_series, print_speed
@@ -105,17 +107,32 @@ def kafka_ingest(movements: Movements = 1_000_000) -> None:
     made = generate(Workload(movements=movements))
     with tempfile.TemporaryDirectory(prefix="sellable-bench-") as temporary:
         cost = measure_ingest(Path(made.path), Path(temporary), _tell)
-    table = Table(title="kafka-ingest", title_justify="left", caption=machine())
-    for name in ("movements", "CPU a movement", "movements/s a core", "in all", "peak memory"):
-        table.add_column(name, justify="right")
-    table.add_row(
-        f"{cost.movements:,}",
-        f"{cost.cpu_s / cost.movements * 1e6:.2f} us",
-        f"{cost.movements / cost.cpu_s:,.0f}",
-        f"{cost.wall_s:.1f} s, {cost.movements / cost.envelopes:,.0f} an envelope",
-        f"{cost.peak_bytes / MEGABYTE:,.0f} MB",
+    floor = floor_us(Path(made.path))
+    print_worker(
+        "kafka-ingest",
+        WorkerRow(cost.movements, "movements", cost.cpu_s, cost.wall_s, cost.peak_bytes),
+        f"{cost.movements / cost.envelopes:,.0f} movements an envelope",
+        floor,
+        Console(),
     )
-    Console().print(table)
+
+
+def kafka_ledger(
+    movements: Movements = 1_000_000,
+    rate: Annotated[int, typer.Option(help="Movements in a second of the log's time.")] = 10_000,
+) -> None:
+    """How much CPU time does the ledger worker take a movement of INV-1, through a real broker?"""
+    made = generate(Workload(movements=movements, rate=rate))
+    with tempfile.TemporaryDirectory(prefix="sellable-bench-") as temporary:
+        cost = measure_ledger(Path(made.path), rate, Path(temporary), _tell)
+    floor = floor_us(Path(made.path))
+    print_worker(
+        "kafka-ledger",
+        WorkerRow(cost.movements, "movements", cost.cpu_s, cost.wall_s, cost.peak_bytes),
+        f"{cost.quantities / cost.movements:.2f} quantities a movement",
+        floor,
+        Console(),
+    )
 
 
 def http(
@@ -145,6 +162,7 @@ def main() -> None:
         latency,
         http,
         kafka_ingest,
+        kafka_ledger,
     ):
         app.command()(function)
     try:

@@ -232,6 +232,7 @@ class Owner:
             step = None if self._broken else self.partition.note_delivered()
             if step is not None:
                 await self._commit(step)
+            self.table.flush()
 
 
 def changelog_place(settings: KafkaSettings, number: int) -> TopicPartition:

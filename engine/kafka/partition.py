@@ -17,7 +17,7 @@ from engine.contracts.errors import CorruptStateError, SellableError
 from engine.contracts.exceptions import ExceptionRecord
 from engine.contracts.instants import format_instant
 from engine.contracts.movements import Movement
-from engine.contracts.records import numbered
+from engine.contracts.records import DIRTY, IDENTITY_RECENT, WINDOW, numbered
 from engine.core.changes import Changes
 from engine.core.dead_letters import DISMISSED, REPLAYED, DeadLetter, read_dead_letter
 from engine.core.dead_letters import exception_name as dead_letter_name
@@ -54,6 +54,9 @@ RULES: Final = "rules"
 SNAPSHOT: Final = "snapshot"
 REPLAY: Final = "replay"
 DISMISS: Final = "dismiss"
+
+JOURNALS: Final = (DIRTY, WINDOW, IDENTITY_RECENT)
+"""Kinds of records of which a commit puts one, under its number, until all are dropped at once."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
@@ -101,7 +104,7 @@ class Partition:
         self.record = record
         self.engine = Engine(table, relaying(rules), WALL)
         self._messages: Messages = {}
-        self._first_live: dict[bytes, bytes] = {}
+        self._journals = {kind: [name for name, _ in table.scan(kind)] for kind in JOURNALS}
         self._parcels = [name for name, _ in table.scan(parcel_name(0)[:1])]
 
     @property
@@ -338,14 +341,20 @@ class Partition:
         A compacted topic forgets by key, so a range becomes one tombstone for each of its records.
         """
         for first, end in changes.ranges:
-            kind = first[:1]
-            start = first
-            if first == kind:
-                # Records of whole kinds are numbered by commits: those before are gone for good.
-                start = self._first_live.get(kind, first)
-                self._first_live[kind] = numbered(kind, self.engine.standing.commit)
-            for name, _ in self.table.scan(kind, start):
-                if name >= end:
-                    break
+            for name in self._names_in(first, end):
                 if name not in changes.puts:
                     yield name
+        for kind, names in self._journals.items():
+            name = numbered(kind, self.engine.standing.commit)
+            if name in changes.puts:
+                names.append(name)
+
+    def _names_in(self, first: bytes, end: bytes) -> Iterator[bytes]:
+        if first in self._journals:
+            names, self._journals[first] = self._journals[first], []
+            yield from names
+            return
+        for name, _ in self.table.scan(first[:1], first):
+            if name >= end:
+                return
+            yield name

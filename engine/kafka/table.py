@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,12 +13,18 @@ from engine.kafka.ledger_record import POSITION, TablePosition
 from engine.stores.rocks import RocksStore
 
 STATE: Final = "state"
+RECORDS_WAITING: Final = 20_000
+"""Records that wait in memory, at most, before they are written."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
 
 class LocalTable:
     """One partition's records in a folder of its own; lost without harm, since the log has all.
+
+    Records wait in memory and are written some thousand at a time, together with how far they
+    follow the changelog: what is written over meanwhile never reaches the disk, and what a kill
+    takes away is read from the changelog again.
 
     Raises:
         StoreLockedError: another worker uses the same data folder.
@@ -28,6 +34,8 @@ class LocalTable:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._store = RocksStore(folder / STATE)
+        self._waiting: dict[bytes, bytes | None] = {}
+        self._kinds: set[bytes] = set()  # the first bytes of what waits
         self.position = self._read_position()
 
     def _read_position(self) -> TablePosition:
@@ -38,31 +46,54 @@ class LocalTable:
 
     def get(self, key: bytes) -> bytes | None:
         """The value of the key, None when there is none."""
+        if key in self._waiting:
+            return self._waiting[key]
         return self._store.get(key)
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Keys and values with the prefix, ascending, from `start` on."""
+        if self._waiting and (not prefix or prefix[:1] in self._kinds):
+            self.flush()
         return self._store.scan(prefix, start)
 
     def apply(
         self,
         puts: Mapping[bytes, bytes],
-        deletes: Iterable[bytes],
+        deletes: Sequence[bytes],
         next_offset: int,
         at: int,
         life: str,
     ) -> None:
         """Take what the changelog holds before `next_offset`; all of it is there, or none."""
+        waiting = self._waiting
+        waiting.update(puts)
+        waiting.update(dict.fromkeys(deletes))
+        self._kinds.update(key[:1] for key in puts)
+        self._kinds.update(key[:1] for key in deletes)
         self.position = TablePosition(next_offset, at, life)
-        self._store.commit({**puts, POSITION: _encode(self.position)}, deletes)
+        if len(waiting) >= RECORDS_WAITING:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits, in one step."""
+        puts = {key: value for key, value in self._waiting.items() if value is not None}
+        deletes = [key for key, value in self._waiting.items() if value is None]
+        puts[POSITION] = _encode(self.position)
+        self._store.commit(puts, deletes)
+        self._waiting.clear()
+        self._kinds.clear()
 
     def wipe(self) -> None:
         """Forget everything, so that it can be restored from the start of the changelog."""
+        self._waiting.clear()
+        self._kinds.clear()
         self._store.close()
         shutil.rmtree(self._folder / STATE)
         self._store = RocksStore(self._folder / STATE)
         self.position = TablePosition()
 
     def close(self) -> None:
-        """Let go of the files. Closing twice does nothing."""
+        """Write what waits and let go of the files. Closing twice does nothing."""
+        if self._waiting:
+            self.flush()
         self._store.close()

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from engine.contracts.instants import parse_instant
+from engine.core.changes import Changes
 from engine.core.dead_letters import read_dead_letter
+from engine.core.engine import Engine
 from engine.kafka.envelope_reading import Envelope
 from engine.kafka.envelopes import ControlEntry, Run, encode_control, encode_movements, encode_time
 from engine.kafka.ledger_record import LedgerRecord, Message
@@ -314,3 +316,31 @@ def test_the_same_log_gives_the_same_bytes(driven: Driven, rules: RuleSet) -> No
     again = Driven()
     again.order("rules", rules)
     assert play(driven) == play(again)
+
+
+def test_dropped_ranges_leave_no_record_behind(
+    driven: Driven, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The changelog knows no ranges: what it drops key by key is what a store drops at once."""
+    reference = MemoryStore()
+    reference.commit(dict(driven.table.scan(b"")))
+    collect = Engine.collect
+
+    def watched(self: Engine) -> Changes:
+        changes = collect(self)
+        reference.commit(changes.puts, changes.deletes, changes.ranges)
+        return changes
+
+    monkeypatch.setattr(Engine, "collect", watched)
+    monkeypatch.setattr("engine.ledger.identities.SEAL_AT", 40)
+    for number in range(0, 600, 3):
+        driven.movements(*(receipt(number + more, f"S-{number % 7}") for more in range(3)))
+    driven.now += 20 * 60 * SECOND
+    driven.take(encode_time())
+    kinds = {name[:1] for name, _ in reference.scan(b"")}
+    assert kinds >= {b"K", b"S", b"I", b"B", b"M"}
+
+    def of_the_core(store: MemoryStore) -> dict[bytes, bytes]:
+        return {name: value for name, value in store.scan(b"") if name[:1] not in b"NO"}
+
+    assert of_the_core(driven.table) == of_the_core(reference)

@@ -1,0 +1,79 @@
+"""Workers of the engine for the benchmarks: each in a process of its own, on one core."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.process import on_one_core
+from engine.kafka.settings import KafkaSettings
+from tests.kafka.cluster import worker
+from tests.kafka.processes import Child, free_port, until
+
+LOOK_EVERY_S = 0.1
+PATIENCE_S = 1_800.0
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+STAT_USER, STAT_SYSTEM = 11, 12  # of /proc/PID/stat, counted after the name of the program
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker's process, and where it tells its metrics."""
+
+    child: Child
+    listen: str
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self.child.process.pid
+
+    def cpu_s(self) -> float:
+        """CPU time that the process has used so far, user and system, all threads."""
+        stat = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[STAT_USER]) + int(stat[STAT_SYSTEM])) / TICKS_PER_SECOND
+
+    def peak_bytes(self) -> int:
+        """The most memory that the process has had."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        row = next(row for row in status.splitlines() if row.startswith("VmHWM"))
+        return int(row.split()[1]) * 1024
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels."""
+        with urllib.request.urlopen(f"http://{self.listen}/metrics") as answer:
+            rows = answer.read().decode().splitlines()
+        return sum(
+            float(row.rpartition(" ")[2]) for row in rows if row.split("{")[0].split(" ")[0] == name
+        )
+
+    def until(self, done: Callable[[], bool], what: str) -> None:
+        """Wait until something is so; raises AssertionError when the worker ends before."""
+
+        def is_done() -> bool:
+            assert self.child.process.poll() is None, self.child.said()
+            time.sleep(LOOK_EVERY_S)
+            return done()
+
+        until(is_done, what, PATIENCE_S)
+
+    def says(self, words: str, times: int = 1) -> None:
+        """Wait until the worker's log has the words so often."""
+        self.until(lambda: self.child.said().count(words) >= times, words)
+
+    def stop(self) -> None:
+        """End it in good order."""
+        assert self.child.stop(signal.SIGTERM) == 0, self.child.said()
+
+
+def start(settings: KafkaSettings, kind: str, log: Path, **more: object) -> Worker:
+    """Start a worker on one core."""
+    listen = f"127.0.0.1:{free_port()}"
+    with on_one_core():
+        child = worker(settings, kind, log, metrics_listen=listen, **more)
+    return Worker(child, listen)
