@@ -13,11 +13,13 @@ from rich.table import Table
 
 from benchmarks.check import DifferentError, check_full, check_small
 from benchmarks.http import measure_http, print_http
-from benchmarks.inv1 import generate
-from benchmarks.inv1_lines import Workload
+from benchmarks.inv1 import generate, write_openings
+from benchmarks.inv1_lines import CHANNELS, Workload
 from benchmarks.kafka_ingest import measure_ingest
 from benchmarks.kafka_ledger import measure_ledger
-from benchmarks.kafka_report import WorkerRow, print_worker
+from benchmarks.kafka_publish import measure_publish
+from benchmarks.kafka_report import WorkerRow, print_phases, print_worker
+from benchmarks.kafka_restore import measure_restore
 from benchmarks.latency import measure_latency, print_latency
 from benchmarks.process import FailedRunError, Folders, floor_us, machine, run_once
 from benchmarks.report import MEGABYTE, Row, print_series, print_speed
@@ -135,6 +137,34 @@ def kafka_ledger(
     )
 
 
+def kafka_publish(
+    skus: Annotated[int, typer.Option(help="How many SKUs, on three channels.")] = 100_000,
+) -> None:
+    """How much CPU time does the publish worker take a changed quantity, through a real broker?"""
+    with tempfile.TemporaryDirectory(prefix="sellable-bench-") as temporary:
+        cost = measure_publish(skus, Path(temporary), _tell)
+    floor = floor_us(Path(generate(Workload()).path))
+    print_worker(
+        "kafka-publish",
+        WorkerRow(cost.quantities, "quantities", cost.cpu_s, cost.wall_s, cost.peak_bytes),
+        f"{skus * len(CHANNELS):,} keys",
+        floor,
+        Console(),
+    )
+
+
+def kafka_restore(
+    count: Annotated[int, typer.Option(help="How many keys, at ten locations.")] = 1_000_000,
+    movements: Movements = SERIES_MOVEMENTS,
+) -> None:
+    """How long does a killed ledger worker take to serve so many keys again, in which memory?"""
+    workload = Workload(movements=movements, skus=count // 10, locations=10, opened_before=True)
+    openings, stream = write_openings(workload), Path(generate(workload).path)
+    with tempfile.TemporaryDirectory(prefix="sellable-bench-") as temporary:
+        phases = measure_restore(openings, stream, workload.rate, Path(temporary), _tell)
+        print_phases(f"kafka-restore, {count:,} keys", list(phases), Console())
+
+
 def http(
     seconds: Annotated[float, typer.Option(help="For how long, each kind of call.")] = 10.0,
 ) -> None:
@@ -163,6 +193,8 @@ def main() -> None:
         http,
         kafka_ingest,
         kafka_ledger,
+        kafka_publish,
+        kafka_restore,
     ):
         app.command()(function)
     try:

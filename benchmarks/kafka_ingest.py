@@ -56,11 +56,11 @@ def _measure(settings: KafkaSettings, ingest: Worker, lines: Path) -> IngestCost
     before_s, started = ingest.cpu_s(), time.monotonic()
     count = asyncio.run(_produce(settings, lines))
     ingest.until(
-        lambda: ingest.metric("sellable_received_total") >= count, "all movements were received"
+        lambda: ingest.count("sellable_received_total") >= count, "all movements were received"
     )
     wall_s = time.monotonic() - started
     time.sleep(1)  # the last envelopes are acknowledged
-    envelopes = int(ingest.metric("sellable_envelopes_total"))
+    envelopes = int(ingest.count("sellable_envelopes_total"))
     used_s = ingest.cpu_s() - before_s
     cost = IngestCost(count, envelopes, used_s, wall_s, ingest.peak_bytes())
     ingest.stop()

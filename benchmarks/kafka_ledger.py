@@ -40,7 +40,7 @@ def measure_ledger(lines: Path, rate: int, folder: Path, tell: Callable[[str], N
     try:
         settings = make_settings(broker.bootstrap, folder)
         tell("writing the log")
-        log = write_workload(settings, lines, rate, tell)
+        log = write_workload(settings, [lines], rate, tell)
         tell("running the ledger worker")
         return _measure(settings, folder, log)
     finally:
@@ -52,7 +52,7 @@ def _measure(settings: KafkaSettings, folder: Path, log: Log) -> LedgerCost:
     ledger.says("partition is served", PARTITIONS)
     before_s, started = ledger.cpu_s(), time.monotonic()
     ledger.until(
-        lambda: ledger.metric("sellable_movements_total") >= log.movements,
+        lambda: ledger.count("sellable_movements_total") >= log.movements,
         "all movements have an outcome",
     )
     cost = LedgerCost(
@@ -62,7 +62,7 @@ def _measure(settings: KafkaSettings, folder: Path, log: Log) -> LedgerCost:
         wall_s=time.monotonic() - started,
         peak_bytes=ledger.peak_bytes(),
     )
-    outcomes = int(ledger.metric("sellable_movements_total"))
+    outcomes = int(ledger.count("sellable_movements_total"))
     assert outcomes == log.movements, f"{log.movements} movements have {outcomes} outcomes"
     ledger.stop()
     return cost

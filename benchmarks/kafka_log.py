@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -66,7 +66,9 @@ def shifted(lines: Iterable[bytes], start_ms: int) -> Iterator[bytes]:
         yield _TIME.sub(move, line)
 
 
-def envelopes(lines: Iterable[bytes], start_ms: int, rate: int) -> Iterator[Envelope]:
+def envelopes(
+    lines: Iterable[bytes], start_ms: int, rate: int, source: str = SOURCE
+) -> Iterator[Envelope]:
     """The lines in envelopes closed by the number of movements, `rate` lines a second."""
     waiting: list[tuple[list[int], list[bytes]]] = [([], []) for _ in range(PARTITIONS)]
     places: dict[bytes, int] = {}
@@ -82,15 +84,17 @@ def envelopes(lines: Iterable[bytes], start_ms: int, rate: int) -> Iterator[Enve
         payloads.append(line)
         at_ms = start_ms + offset * MS_PER_SECOND // rate
         if len(offsets) == MOVEMENTS_PER_ENVELOPE:
-            yield _envelope(number, at_ms, offsets, payloads)
+            yield _envelope(number, at_ms, source, offsets, payloads)
             waiting[number] = ([], [])
     for number, (offsets, payloads) in enumerate(waiting):
         if offsets:
-            yield _envelope(number, at_ms, offsets, payloads)
+            yield _envelope(number, at_ms, source, offsets, payloads)
 
 
-def _envelope(number: int, at_ms: int, offsets: list[int], payloads: list[bytes]) -> Envelope:
-    return Envelope(number, at_ms, encode_movements([Run(SOURCE, 0, 1, offsets, payloads)]))
+def _envelope(
+    number: int, at_ms: int, source: str, offsets: list[int], payloads: list[bytes]
+) -> Envelope:
+    return Envelope(number, at_ms, encode_movements([Run(source, 0, 1, offsets, payloads)]))
 
 
 def make_settings(bootstrap: str, folder: Path) -> KafkaSettings:
@@ -147,11 +151,21 @@ async def write_log(
 
 
 def write_workload(
-    settings: KafkaSettings, lines: Path, rate: int, tell: Callable[[str], None]
+    settings: KafkaSettings, files: Sequence[Path], rate: int, tell: Callable[[str], None]
 ) -> Log:
-    """Announce the rules and write the lines of a file, so that the last one occurs now."""
-    told = lines.read_bytes().splitlines()
-    start_ms = now_ms() - len(told) * MS_PER_SECOND // rate
+    """Announce the rules and write the lines of files one after another, the last one as of now.
+
+    The times in the last file begin with its part of the log; those in the others are moved by as
+    much.
+    """
+    told = [path.read_bytes().splitlines() for path in files]
+    lasting_ms = [len(lines) * MS_PER_SECOND // rate for lines in told]
+    stream_ms = now_ms() - lasting_ms[-1]
+    start_ms = stream_ms - sum(lasting_ms[:-1])
     asyncio.run(announce(settings, start_ms))
-    cut = envelopes(shifted(told, start_ms), start_ms, rate)
-    return Log(asyncio.run(write_log(settings, cut, tell)) + PARTITIONS, len(told))
+    written = PARTITIONS
+    for number, (lines, length_ms) in enumerate(zip(told, lasting_ms, strict=True)):
+        cut = envelopes(shifted(lines, stream_ms), start_ms, rate, f"{SOURCE}-{number}")
+        written += asyncio.run(write_log(settings, cut, tell))
+        start_ms += length_ms
+    return Log(written, sum(map(len, told)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.kafka_restore import Phase
 from benchmarks.process import machine
 from benchmarks.report import MEGABYTE, MICROSECONDS
 
@@ -36,4 +38,16 @@ def print_worker(title: str, row: WorkerRow, more: str, floor_us: float, console
         f"{row.wall_s:.1f} s, {more}",
         f"{row.peak_bytes / MEGABYTE:,.0f} MB",
     )
+    console.print(table)
+
+
+def print_phases(title: str, phases: Sequence[Phase], console: Console) -> None:
+    """Prints what a worker did, one row each."""
+    table = Table(title=title, title_justify="left", caption=machine())
+    table.add_column("what")
+    for name in ("time", "CPU", "peak memory"):
+        table.add_column(name, justify="right")
+    for one in phases:
+        memory = f"{one.peak_bytes / MEGABYTE:,.0f} MB"
+        table.add_row(one.name, f"{one.seconds:.1f} s", f"{one.cpu_s:.1f} s", memory)
     console.print(table)

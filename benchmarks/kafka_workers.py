@@ -1,4 +1,4 @@
-"""Workers of the engine for the benchmarks: each in a process of its own, on one core."""
+"""Workers of the engine for the benchmarks, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.process import on_one_core
+from benchmarks.inv1 import CACHE
+from benchmarks.process import ROOT
 from engine.kafka.settings import KafkaSettings
-from tests.kafka.cluster import worker
+from tests.kafka.cluster import worker_words
 from tests.kafka.processes import Child, free_port, until
 
-LOOK_EVERY_S = 0.1
+LOOK_EVERY_S = 0.25
 PATIENCE_S = 1_800.0
+COMPILED = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(CACHE / "bytecode")}
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 STAT_USER, STAT_SYSTEM = 11, 12  # of /proc/PID/stat, counted after the name of the program
 
@@ -44,13 +46,22 @@ class Worker:
         row = next(row for row in status.splitlines() if row.startswith("VmHWM"))
         return int(row.split()[1]) * 1024
 
-    def metric(self, name: str) -> float:
-        """The sum of a metric over its labels."""
-        with urllib.request.urlopen(f"http://{self.listen}/metrics") as answer:
-            rows = answer.read().decode().splitlines()
-        return sum(
-            float(row.rpartition(" ")[2]) for row in rows if row.split("{")[0].split(" ")[0] == name
-        )
+    def metric(self, name: str) -> float | None:
+        """The sum of a metric over its labels, None as long as the worker tells none."""
+        rows = [row for row in self._metrics() if row.split("{")[0].split(" ")[0] == name]
+        return sum(float(row.rpartition(" ")[2]) for row in rows) if rows else None
+
+    def count(self, name: str) -> float:
+        """The same of a counter, 0 as long as nothing was counted."""
+        return self.metric(name) or 0.0
+
+    def _metrics(self) -> list[str]:
+        try:
+            with urllib.request.urlopen(f"http://{self.listen}/metrics") as answer:
+                text: str = answer.read().decode()
+        except OSError:
+            return []  # the worker is too busy to answer: it is asked again
+        return text.splitlines()
 
     def until(self, done: Callable[[], bool], what: str) -> None:
         """Wait until something is so; raises AssertionError when the worker ends before."""
@@ -72,8 +83,7 @@ class Worker:
 
 
 def start(settings: KafkaSettings, kind: str, log: Path, **more: object) -> Worker:
-    """Start a worker on one core."""
+    """Start a worker; its modules were compiled before, as they are where it is installed."""
     listen = f"127.0.0.1:{free_port()}"
-    with on_one_core():
-        child = worker(settings, kind, log, metrics_listen=listen, **more)
-    return Worker(child, listen)
+    words = worker_words(settings, kind, metrics_listen=listen, **more)
+    return Worker(Child(words, log, {"PYTHONPATH": str(ROOT), **COMPILED}), listen)

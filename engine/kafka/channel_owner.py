@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from engine.kafka.batches import Record, read_whole_records
 from engine.kafka.catalogue import AVAILABILITY, QUANTITIES, SNAPSHOTS, of_channel
 from engine.kafka.changelog import BATCH_BYTES
 from engine.kafka.channel_publisher import ChannelPublisher
@@ -45,7 +46,7 @@ SNAPSHOT_AFTER_US: Final = 500_000
 POLL_MS: Final = 200
 MEASURE_EVERY_S: Final = 1.0
 FETCH_BYTES: Final = 2 * 1024 * 1024
-RECORDS_AT_ONCE: Final = 5_000
+BATCHES_AT_ONCE: Final = 16
 MICROSECONDS_PER_SECOND: Final = 1_000_000
 
 _decode_quantity = msgspec.json.Decoder(Quantity).decode
@@ -89,10 +90,11 @@ class ChannelOwner:
             settings,
             f"publish-{channel}",
             max_partition_fetch_bytes=FETCH_BYTES,
-            max_poll_records=RECORDS_AT_ONCE,
+            max_poll_records=BATCHES_AT_ONCE,
         )
         try:
             await consumer.start()
+            read_whole_records(consumer)
             await self._rebuild(consumer, availability, quantities)
             lag = Lag(consumer, self._metrics)
             async with asyncio.TaskGroup() as tasks:
@@ -137,31 +139,50 @@ class ChannelOwner:
             seconds=round(time.monotonic() - started, 3),
         )
 
-    async def _take_publications(self, place: TopicPartition, records: Sequence[Any]) -> None:
+    async def _take_publications(self, place: TopicPartition, records: Sequence[Record]) -> None:
         restore, partition = self.publisher.restore, place.partition
         for record in records:
-            restore(*read_publication(record.value, record.headers), partition)
+            try:
+                restore(*read_publication(record.value or b"", record.headers), partition)
+            except (msgspec.MsgspecError, ValueError) as error:
+                self._leave_aside(place, record, error)
 
     # --- quantities ----------------------------------------------------------------------------
 
     async def _read(self, consumer: AIOKafkaConsumer, lag: Lag) -> None:
         while True:
-            for place, records in (await consumer.getmany(timeout_ms=POLL_MS)).items():
-                await self._take_quantities(place, records)
-                lag.took(place, records[-1].timestamp)
+            for place, batches in (await consumer.getmany(timeout_ms=POLL_MS)).items():
+                for records in batches:
+                    await self._take_quantities(place, records)
+                lag.took(place, batches[-1][-1].timestamp)
 
-    async def _take_quantities(self, place: TopicPartition, records: Sequence[Any]) -> None:
+    async def _take_quantities(self, place: TopicPartition, records: Sequence[Record]) -> None:
         take, partition = self.publisher.take, place.partition
         for record in records:
-            if record.key[:1] != b"\x00":
-                take(_decode_quantity(record.value), partition)
-            elif record.key == RULES_KEY:
-                await self._take_notice(_decode_notice(record.value))
-            elif record.key == SNAPSHOT_KEY and self._is_live:
-                # What was told before this owner came is not as it was at the cut any more.
-                cut = self._cuts.told(partition, _decode_snapshot_notice(record.value))
-                if cut is not None:
-                    self._complete.append(cut)
+            key, value = record.key or b"", record.value or b""
+            try:
+                if key[:1] != b"\x00":
+                    take(_decode_quantity(value), partition)
+                elif key == RULES_KEY:
+                    await self._take_notice(_decode_notice(value))
+                elif key == SNAPSHOT_KEY and self._is_live:
+                    # What was told before this owner came is not as it was at the cut any more.
+                    cut = self._cuts.told(partition, _decode_snapshot_notice(value))
+                    if cut is not None:
+                        self._complete.append(cut)
+            except (msgspec.MsgspecError, ValueError) as error:
+                self._leave_aside(place, record, error)
+
+    def _leave_aside(self, place: TopicPartition, record: Record, error: Exception) -> None:
+        """Somebody else has written to the engine's own topics: it is told, and changes nothing."""
+        self._metrics.unreadable.labels(place.topic).inc()
+        self._log.error(
+            "a message cannot be read",
+            topic=place.topic,
+            partition=place.partition,
+            offset=record.offset,
+            error=str(error),
+        )
 
     async def _take_notice(self, notice: RulesNotice) -> None:
         """Put in force what the ledger put in force last, in whichever partition first."""
@@ -261,15 +282,16 @@ async def _measure(lag: Lag, places: Sequence[TopicPartition]) -> None:
 async def _read_all(
     consumer: AIOKafkaConsumer,
     places: Sequence[TopicPartition],
-    take: Callable[[TopicPartition, Sequence[Any]], Awaitable[None]],
+    take: Callable[[TopicPartition, Sequence[Record]], Awaitable[None]],
 ) -> None:
     """Read partitions from their starts up to where they end now; they stay assigned."""
     consumer.assign(list(places))
     await consumer.seek_to_beginning(*places)
     missing: Mapping[TopicPartition, int] = await consumer.end_offsets(list(places))
     while missing:
-        for place, records in (await consumer.getmany(timeout_ms=POLL_MS)).items():
-            await take(place, records)
+        for place, batches in (await consumer.getmany(timeout_ms=POLL_MS)).items():
+            for records in batches:
+                await take(place, records)
         missing = {
             place: end for place, end in missing.items() if await consumer.position(place) < end
         }

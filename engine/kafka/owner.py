@@ -186,7 +186,8 @@ class Owner:
     async def _commit(self, step: Step) -> None:
         written = await self._changelog.write(step.puts, step.deletes)
         life = self.partition.record.life
-        self.table.apply(step.puts, step.deletes, written.next_offset, written.at, life)
+        records = {**step.puts, **dict.fromkeys(step.deletes)}
+        self.table.apply(records, written.next_offset, written.at, life)
         if step.parcel is not None:
             await self._outbox.put(step.parcel)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from engine.kafka.batches import Record, read_whole_records
 from engine.kafka.clients import make_consumer
 from engine.kafka.ledger_record import CLAIM
 from engine.kafka.settings import KafkaSettings
@@ -16,8 +17,9 @@ from engine.kafka.table import LocalTable
 MIB: Final = 1024 * 1024
 FETCH_BYTES: Final = 4 * MIB
 """Fetched of one partition at a time."""
-RECORDS_PER_WRITE: Final = 20_000
+BATCHES_AT_ONCE: Final = 32
 POLL_MS: Final = 500
+MICROSECONDS_PER_MS: Final = 1_000
 
 Progress = Callable[[int, int, float], None]
 
@@ -31,15 +33,7 @@ class Restoring:
     end: int
     begin: int = 0
     restored: int = 0
-    waiting: dict[bytes, bytes | None] = field(default_factory=dict)
     at: int = 0
-
-    def write(self, next_offset: int) -> None:
-        """Put what was read into the table."""
-        puts = {key: value for key, value in self.waiting.items() if value is not None}
-        deletes = [key for key, value in self.waiting.items() if value is None]
-        self.table.apply(puts, deletes, next_offset, self.at, self.table.position.life)
-        self.waiting.clear()
 
 
 async def restore(settings: KafkaSettings, tables: Sequence[Restoring], progress: Progress) -> None:
@@ -56,32 +50,38 @@ async def restore(settings: KafkaSettings, tables: Sequence[Restoring], progress
         "restore",
         max_partition_fetch_bytes=FETCH_BYTES,
         fetch_max_bytes=FETCH_BYTES * len(missing),
-        max_poll_records=RECORDS_PER_WRITE,
+        max_poll_records=BATCHES_AT_ONCE,
     )
     await consumer.start()
+    read_whole_records(consumer)
     try:
         consumer.assign(list(missing))
         for place, one in missing.items():
             one.begin = one.table.position.next_offset
             consumer.seek(place, one.begin)
         while missing:
-            for place, records in (await consumer.getmany(timeout_ms=POLL_MS)).items():
+            for place, batches in (await consumer.getmany(timeout_ms=POLL_MS)).items():
                 if place in missing:
-                    _take(missing[place], records)
+                    for records in batches:
+                        _take(missing[place], records)
             await _finish(consumer, missing, progress)
     finally:
         await consumer.stop()
 
 
-def _take(one: Restoring, records: Sequence[Any]) -> None:
-    waiting = one.waiting
-    for record in records:
-        if record.offset < one.end and record.key != CLAIM:
-            waiting[record.key] = record.value
+def _take(one: Restoring, records: Sequence[Record]) -> None:
+    found = {
+        record.key: record.value
+        for record in records
+        if record.offset < one.end and record.key is not None and record.key != CLAIM
+    }
     one.restored += len(records)
-    one.at = max(one.at, records[-1].timestamp * 1_000)
-    if len(waiting) >= RECORDS_PER_WRITE:
-        one.write(min(records[-1].offset + 1, one.end))
+    one.at = max(one.at, records[-1].timestamp * MICROSECONDS_PER_MS)
+    _apply(one, found, min(records[-1].offset + 1, one.end))
+
+
+def _apply(one: Restoring, records: dict[bytes, bytes | None], next_offset: int) -> None:
+    one.table.apply(records, next_offset, one.at, one.table.position.life)
 
 
 async def _finish(
@@ -92,7 +92,7 @@ async def _finish(
         position = await consumer.position(place)
         done = position >= one.end
         if done:
-            one.write(one.end)
+            _apply(one, {}, one.end)
             del missing[place]
             consumer.pause(place)
         share = 1.0 if done else (position - one.begin) / max(1, one.end - one.begin)

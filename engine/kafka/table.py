@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +13,11 @@ from engine.kafka.ledger_record import POSITION, TablePosition
 from engine.stores.rocks import RocksStore
 
 STATE: Final = "state"
-RECORDS_WAITING: Final = 20_000
+RECORDS_WAITING: Final = 10_000
 """Records that wait in memory, at most, before they are written."""
+WRITE_BUFFER_BYTES: Final = 8 * 1024 * 1024
+"""A worker has a table for each of its partitions, and after a kill it replays the write buffers of
+all of them before it serves (measured: 13 ms a MiB)."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -33,9 +36,9 @@ class LocalTable:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._store = RocksStore(folder / STATE)
+        self._store = _open(folder)
         self._waiting: dict[bytes, bytes | None] = {}
-        self._kinds: set[bytes] = set()  # the first bytes of what waits
+        self._kinds: set[int] = set()  # the first bytes of what waits
         self.position = self._read_position()
 
     def _read_position(self) -> TablePosition:
@@ -52,30 +55,22 @@ class LocalTable:
 
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Keys and values with the prefix, ascending, from `start` on."""
-        if self._waiting and (not prefix or prefix[:1] in self._kinds):
+        if self._waiting and (not prefix or prefix[0] in self._kinds):
             self.flush()
         return self._store.scan(prefix, start)
 
     def apply(
-        self,
-        puts: Mapping[bytes, bytes],
-        deletes: Sequence[bytes],
-        next_offset: int,
-        at: int,
-        life: str,
+        self, records: Mapping[bytes, bytes | None], next_offset: int, at: int, life: str
     ) -> None:
-        """Take what the changelog holds before `next_offset`; all of it is there, or none."""
-        waiting = self._waiting
-        waiting.update(puts)
-        waiting.update(dict.fromkeys(deletes))
-        self._kinds.update(key[:1] for key in puts)
-        self._kinds.update(key[:1] for key in deletes)
+        """Take what the changelog holds before `next_offset`; a key without a value is dropped."""
+        self._waiting.update(records)
+        self._kinds.update({key[0] for key in records})
         self.position = TablePosition(next_offset, at, life)
-        if len(waiting) >= RECORDS_WAITING:
+        if len(self._waiting) >= RECORDS_WAITING:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits, in one step."""
+        """Write what waits, all of it or nothing, with how far it follows the changelog."""
         puts = {key: value for key, value in self._waiting.items() if value is not None}
         deletes = [key for key, value in self._waiting.items() if value is None]
         puts[POSITION] = _encode(self.position)
@@ -89,7 +84,7 @@ class LocalTable:
         self._kinds.clear()
         self._store.close()
         shutil.rmtree(self._folder / STATE)
-        self._store = RocksStore(self._folder / STATE)
+        self._store = _open(self._folder)
         self.position = TablePosition()
 
     def close(self) -> None:
@@ -97,3 +92,7 @@ class LocalTable:
         if self._waiting:
             self.flush()
         self._store.close()
+
+
+def _open(folder: Path) -> RocksStore:
+    return RocksStore(folder / STATE, write_buffer_bytes=WRITE_BUFFER_BYTES)

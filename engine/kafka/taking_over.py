@@ -240,4 +240,5 @@ async def _redo(one: Claimed) -> None:
         dropped.extend(part_deletes)
     written = await one.changelog.finish(puts, dropped, names)
     life = read_ledger_record(puts[LEDGER]).life
-    one.table.apply(puts, [*dropped, *names], written.next_offset, written.at, life)
+    records = {**puts, **dict.fromkeys([*dropped, *names])}
+    one.table.apply(records, written.next_offset, written.at, life)

@@ -56,10 +56,16 @@ READER_ATTEMPTS = 20  # the writer may replace a file between a reader's look at
 class RocksStore:
     """The store of one folder, for the one process that may write it."""
 
-    def __init__(self, path: Path, on_close: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        on_close: Callable[[], None] = lambda: None,
+        write_buffer_bytes: int = WRITE_BUFFER_BYTES,
+    ) -> None:
         """Open the store in the folder `path`; make it when it is not there.
 
-        `on_close` is called once, when the store has been closed.
+        `on_close` is called once, when the store has been closed. After a kill the next start
+        replays up to `write_buffer_bytes` of commits.
 
         Raises StoreLockedError when another process has it open, StoreDamagedError,
         StoreFullError and StoreUnreachableError.
@@ -68,7 +74,7 @@ class RocksStore:
         self._on_close: Callable[[], None] | None = on_close
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._database = Rdict(str(path), _options(OPEN_FILES))
+            self._database = Rdict(str(path), _options(OPEN_FILES, write_buffer_bytes))
         except Exception as error:
             raise explain(error, path) from error
         self._get = self._database.get
@@ -327,7 +333,7 @@ def _missing(path: Path) -> StoreMissingError:
     )
 
 
-def _options(open_files: int) -> Options:
+def _options(open_files: int, write_buffer_bytes: int = WRITE_BUFFER_BYTES) -> Options:
     tables = BlockBasedOptions()
     tables.set_block_cache(Cache(BLOCK_CACHE_BYTES))
     tables.set_bloom_filter(BLOOM_BITS_PER_KEY, False)
@@ -338,7 +344,7 @@ def _options(open_files: int) -> Options:
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_block_based_table_factory(tables)
-    options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+    options.set_write_buffer_size(write_buffer_bytes)
     options.set_memtable_whole_key_filtering(True)
     options.set_memtable_prefix_bloom_ratio(WRITE_BUFFER_BLOOM)
     options.set_max_open_files(open_files)

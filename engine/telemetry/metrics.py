@@ -113,6 +113,12 @@ class WorkerMetrics:
             buckets=DELAY_BUCKETS_S,
             registry=self.registry,
         )
+        self.unreadable = Counter(
+            "sellable_unreadable",
+            "Messages in the engine's own topics that somebody else wrote: they change nothing.",
+            ("topic",),
+            registry=self.registry,
+        )
         self.restored_records = Gauge(
             "sellable_restored_records",
             "Records restored so far at the start on a partition.",

@@ -169,10 +169,15 @@ def _taken(envelopes: Iterable[Movements]) -> list[tuple[str, int, bytes]]:
 
 
 def worker(settings: KafkaSettings, kind: str, log: Path, **more: object) -> Child:
-    """A worker in a process of its own, as the command line starts it."""
+    """A worker in a process of its own, as the command line starts it; `more` are its options."""
+    return Child(worker_words(settings, kind, **more), log, {"PYTHONPATH": str(PROJECT)})
+
+
+def worker_words(settings: KafkaSettings, kind: str, **more: object) -> list[str]:
+    """The command line of a worker; `more` are options beside the ones that tests set."""
     words = [sys.executable, "-m", "engine.cli.main", "worker", kind]
     names = ("brokers", "rules", "data", "topic_prefix", "session_timeout_ms")
     given = {name: getattr(settings, name) for name in names}
     for name, value in {**given, **more}.items():
         words += [f"--{name.replace('_', '-')}", str(value)]
-    return Child(words, log, {"PYTHONPATH": str(PROJECT)})
+    return words

@@ -7,6 +7,7 @@ import json
 import signal
 from pathlib import Path
 
+from engine.kafka.clients import make_producer
 from engine.kafka.settings import KafkaSettings
 from tests.kafka.cluster import PATIENCE_S, make_topics, read_all, worker
 from tests.kafka.conftest import MakeSettings
@@ -129,6 +130,41 @@ async def test_the_promises_of_a_channel_hold_through_a_change_of_its_worker(
     assert broken_publications(rules, {"market": published}) == []
     for one in (*workers.values(), keeper):
         one.kill()
+
+
+async def test_what_somebody_else_writes_into_the_channels_topics_stops_nothing(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """It is told in the log, before and after a restart, and every channel has its numbers."""
+    settings, stream = make_settings(), Stream()
+    envelopes = await prepare(settings)
+    keeper = ledger(settings, tmp_path)
+    one = publisher(settings, tmp_path, "one")
+    serves(one)
+    await envelopes.movements(stream.opening())
+    await until_available(settings, stream)
+    poison = [
+        (b"SKU-999", None),
+        (b"SKU-999", b"[1]"),
+        (b"", b""),
+        (b"SKU-998", b"\xff"),
+        (b"\0rules", b"x"),
+    ]
+    for topic in ("quantities.web-shop", "availability.web-shop"):
+        async with make_producer(settings, "test") as producer:
+            for key, value in poison:
+                await producer.send_and_wait(settings.topic(topic), value, key=key, partition=0)
+    until(lambda: one.said().count("cannot be read") >= len(poison), "all of it is told")
+    await envelopes.movements(stream.take(SOME))
+    await until_applied(settings, stream)
+    one.kill()
+    one = publisher(settings, tmp_path, "two")
+    await envelopes.movements(stream.take(SOME))
+    async with asyncio.timeout(PATIENCE_S):
+        while await last_available(settings) != stream.available():
+            await asyncio.sleep(0.2)
+    for child in (one, keeper):
+        assert child.stop() == 0, child.said()
 
 
 async def test_workers_share_the_channels(make_settings: MakeSettings, tmp_path: Path) -> None:
