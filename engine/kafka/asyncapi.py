@@ -8,28 +8,60 @@ cannot say anything else than what `sellable topics create` makes.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import yaml
 
-from engine.kafka.catalogue import AVAILABILITY, TOPICS, Direction, Topic
+from engine.kafka.catalogue import (
+    AVAILABILITY,
+    DECISIONS,
+    EXCEPTIONS,
+    OUTCOMES,
+    POSTINGS,
+    TOPICS,
+    Direction,
+    Topic,
+)
 from engine.kafka.settings import DEFAULT_PARTITIONS, DEFAULT_REPLICATION
 
 VERSION: Final = "3.0.0"
 BINDING: Final = "0.5.0"
 FILE: Final = "asyncapi.yaml"
 SCHEMA_FORMAT: Final = "application/schema+json;version=draft-2020-12"
-HEADERS: Final = {
-    "type": "object",
-    "properties": {
-        "correlation_id": {"type": "string", "description": "Of the movement that was the cause."},
+
+Json = dict[str, object]
+
+CORRELATION: Final[Json] = {
+    "correlation_id": {"type": "string", "description": "Of the movement that was the cause."},
+}
+IDENTITY: Final[Json] = {
+    "id": {
+        "type": "string",
+        "description": "Unique for ever; a message that is sent again, as after a crash, has it"
+        " again.",
+    },
+}
+HEADERS: Final[Mapping[str, Json]] = {
+    AVAILABILITY: {
+        **CORRELATION,
         "source": {"type": "string", "description": "The source of that movement."},
         "id": {"type": "string", "description": "The id of that movement."},
     },
+    OUTCOMES: {
+        **CORRELATION,
+        **IDENTITY,
+        "origin": {
+            "type": "string",
+            "description": "Where the movement came from, `topic/partition@offset`: what the"
+            " brokers tell whoever sends it.",
+        },
+    },
+    DECISIONS: {**CORRELATION, **IDENTITY},
+    EXCEPTIONS: {**CORRELATION, **IDENTITY},
+    POSTINGS: IDENTITY,
 }
-
-Json = dict[str, object]
 
 
 def asyncapi() -> Json:
@@ -85,7 +117,9 @@ def _channel(topic: Topic) -> Json:
 
 def _message(topic: Topic) -> Json:
     key = {"type": "string", "description": topic.key}
-    message: Json = {"headers": HEADERS} if topic.name == AVAILABILITY else {}
+    message: Json = {}
+    if topic.name in HEADERS:
+        message["headers"] = {"type": "object", "properties": HEADERS[topic.name]}
     message["payload"] = {
         "schemaFormat": SCHEMA_FORMAT,
         "schema": {"$ref": f"./{topic.record}/schema.json"},

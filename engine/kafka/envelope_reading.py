@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import structlog
 
 from engine.kafka.catalogue import ENVELOPES
-from engine.kafka.envelopes import Entry, Movements, PoisonEnvelopeError, Run, decode
+from engine.kafka.envelopes import (
+    UNREPEATED,
+    Entry,
+    Movements,
+    PoisonEnvelopeError,
+    Run,
+    decode,
+)
 
 NOTHING_TAKEN = -1
 
@@ -40,6 +47,12 @@ class Unseen(NamedTuple):
         first, source, offsets = next(one for one in reversed(self.stretches) if one.first <= index)
         return f"{source}@{offsets[index - first]}"
 
+    def origins(self) -> Iterator[str]:
+        """Where each payload came from, in their order."""
+        for _, source, offsets in self.stretches:
+            for offset in offsets:
+                yield f"{source}@{offset}"
+
 
 def entry_of(envelope: Envelope, partition: int) -> Entry:
     """What the envelope says; one that cannot be read is a movement that will be refused."""
@@ -48,7 +61,8 @@ def entry_of(envelope: Envelope, partition: int) -> Entry:
     except PoisonEnvelopeError as error:
         log = structlog.get_logger("sellable.ledger")
         log.error("an envelope cannot be read", offset=envelope.offset, reason=error.message)
-        return Movements([Run(ENVELOPES, partition, 0, [envelope.offset], [envelope.value])])
+        offsets, values = [envelope.offset], [envelope.value]
+        return Movements([Run(ENVELOPES, partition, UNREPEATED, offsets, values)])
 
 
 def take_unseen(entry: Movements, marks: dict[str, int]) -> Unseen:
@@ -58,14 +72,15 @@ def take_unseen(entry: Movements, marks: dict[str, int]) -> Unseen:
     """
     unseen = Unseen([], [])
     for run in entry.runs:
-        source, offsets, payloads = run.source, run.offsets, run.payloads
-        mark = marks.get(source, NOTHING_TAKEN)
-        if offsets[-1] <= mark:
-            continue
-        if offsets[0] <= mark:
-            seen = sum(1 for offset in offsets if offset <= mark)
-            offsets, payloads = offsets[seen:], payloads[seen:]
-        marks[source] = offsets[-1]
+        offsets, payloads = run.offsets, run.payloads
+        if run.incarnation != UNREPEATED:
+            mark = marks.get(run.source, NOTHING_TAKEN)
+            if offsets[-1] <= mark:
+                continue
+            if offsets[0] <= mark:
+                seen = sum(1 for offset in offsets if offset <= mark)
+                offsets, payloads = offsets[seen:], payloads[seen:]
+            marks[run.source] = offsets[-1]
         stretch = Stretch(len(unseen.payloads), f"{run.topic}/{run.partition}", offsets)
         unseen.stretches.append(stretch)
         unseen.payloads.extend(payloads)

@@ -18,6 +18,9 @@ MOVEMENTS: Final = 0x01
 TIME: Final = 0x02
 CONTROL: Final = 0x03
 
+UNREPEATED: Final = 0
+"""Incarnation of a run that nobody writes a second time: no mark is kept of it."""
+
 
 class PoisonEnvelopeError(CorruptStateError):
     """A message of `ledger.envelopes` that cannot be read: ingest would never write it."""
@@ -30,7 +33,8 @@ class Run(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     `payloads` are the movements' JSON bytes as they came; as many as `offsets`. `incarnation` tells
     a topic from one of the same name that was deleted before: their offsets have nothing to do with
-    each other.
+    each other. Runs that came over HTTP are `UNREPEATED`: `topic` tells of the call, `partition` of
+    the process that took it.
     """
 
     topic: str

@@ -23,6 +23,8 @@ from engine.kafka.ledger_record import Headers, Message, Messages
 CORRELATION_ID: Final = "correlation_id"
 OUTPUT_ID: Final = "id"
 """Header of an output: unique for ever, and the same when it is sent again."""
+ORIGIN: Final = "origin"
+"""Header of an outcome: where the movement came from, as exceptions tell it."""
 
 RULES_KEY: Final = b"\x00rules"
 SNAPSHOT_KEY: Final = b"\x00snapshot"
@@ -111,13 +113,13 @@ def _quantity(record: Availability, sales: int, since: int) -> Quantity:
 
 
 def outcome_messages(
-    movements: Sequence[Movement | Refusal], outcomes: Iterable[Outcome]
+    movements: Sequence[Movement | Refusal], outcomes: Iterable[Outcome], origins: Iterable[str]
 ) -> list[Message]:
     """What became of movements, one message each."""
     messages: list[Message] = []
-    for movement, (outcome, refusal) in zip(movements, outcomes, strict=True):
+    for movement, (outcome, refusal), origin in zip(movements, outcomes, origins, strict=True):
         code = None if refusal is None else refusal.code
-        headers: Headers = []
+        headers: Headers = [(ORIGIN, origin.encode())]
         if movement.correlation_id:
             headers.append((CORRELATION_ID, movement.correlation_id.encode()))
         if isinstance(movement, Movement):
@@ -140,10 +142,21 @@ def output_messages(
         messages = found[topic] = []
         for record in records:
             key, value, headers = _message(record, partition)
-            headers.append((OUTPUT_ID, f"{partition}-{number}".encode()))
+            headers.append((OUTPUT_ID, output_id(partition, number)))
             messages.append((key, value, headers))
             number += 1
     return found
+
+
+def number_outcomes(messages: Iterable[Message], partition: int, first: int) -> None:
+    """Give outcomes their identities among the outputs; `first` is the number of the first."""
+    for number, (_, _, headers) in enumerate(messages, first):
+        headers.append((OUTPUT_ID, output_id(partition, number)))
+
+
+def output_id(partition: int, number: int) -> bytes:
+    """The identity of an output: `3-1207`."""
+    return f"{partition}-{number}".encode()
 
 
 def _message(record: msgspec.Struct, partition: int) -> Message:

@@ -6,7 +6,7 @@ give the same steps, byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,7 +19,7 @@ from engine.contracts.instants import format_instant
 from engine.contracts.movements import Movement
 from engine.contracts.records import DIRTY, IDENTITY_RECENT, WINDOW, numbered
 from engine.core.changes import Changes
-from engine.core.dead_letters import DISMISSED, REPLAYED, DeadLetter, read_dead_letter
+from engine.core.dead_letters import DISMISSED, OPEN, REPLAYED, DeadLetter, read_dead_letter
 from engine.core.dead_letters import exception_name as dead_letter_name
 from engine.core.engine import Engine
 from engine.core.parts import WALL
@@ -40,6 +40,7 @@ from engine.kafka.messages import (
     SNAPSHOT_KEY,
     RulesNotice,
     SnapshotNotice,
+    number_outcomes,
     outcome_messages,
     output_messages,
     own_exception,
@@ -82,6 +83,11 @@ class Step:
     cut: bool
     outcomes: Sequence[Outcome] = field(default=())
     exceptions: Sequence[ExceptionRecord] = field(default=())
+
+
+def replay_origin(exception: str, order: str) -> str:
+    """Where a replayed movement came from: the exception, and the order if that has a name."""
+    return f"replay of {exception}" + (f" by {order}" if order else "")
 
 
 class Partition:
@@ -185,11 +191,13 @@ class Partition:
         # What is told of a movement follows from it as it came.
         done = self.engine.take(prepared, 0, outcomes)
         assert done == len(payloads), "with the wall clock nothing stops a batch"
-        self._tell_outcomes(prepared, outcomes)
+        self._tell_outcomes(prepared, outcomes, unseen.origins())
         return outcomes
 
-    def _tell_outcomes(self, prepared: Prepared, outcomes: Sequence[Outcome]) -> None:
-        self._tell({OUTCOMES: outcome_messages(prepared.movements, outcomes)})
+    def _tell_outcomes(
+        self, prepared: Prepared, outcomes: Sequence[Outcome], origins: Iterable[str]
+    ) -> None:
+        self._tell({OUTCOMES: outcome_messages(prepared.movements, outcomes, origins)})
 
     # --- control entries -----------------------------------------------------------------------
 
@@ -223,7 +231,8 @@ class Partition:
         """
         exception = str(entry.fields.get("exception", ""))
         accept_old = bool(entry.fields.get("accept_old"))
-        prepared = self.engine.prepare([line], lambda _: f"replay of {exception}")
+        origin = replay_origin(exception, str(entry.fields.get("order", "")))
+        prepared = self.engine.prepare([line], lambda _: origin)
         movement = prepared.movements[0]
         target = self.number
         if isinstance(movement, Movement):
@@ -239,7 +248,7 @@ class Partition:
         elif target == self.number and isinstance(movement, Movement):
             self.engine.take_mended(prepared, outcomes, accept_old)
         if outcomes:
-            self._tell_outcomes(prepared, outcomes)
+            self._tell_outcomes(prepared, outcomes, [origin])
         return outcomes
 
     def _replay_here(
@@ -249,7 +258,7 @@ class Partition:
 
     def _close_letter(self, entry: ControlEntry, status: str, note: str, now: int) -> None:
         letter = self._letter(str(entry.fields.get("exception", "")))
-        if letter is not None:
+        if letter is not None and letter.status == OPEN:
             letter.status, letter.changed_at, letter.note = status, format_instant(now), note
             self.engine.keep_letter(letter)
 
@@ -315,6 +324,8 @@ class Partition:
     def _parcel(self, changes: Changes) -> Parcel | None:
         record = self.record
         told = output_messages(dict(changes.outputs), self.number, record.number + 1)
+        behind = record.number + 1 + sum(map(len, told.values()))
+        number_outcomes(self._messages.get(OUTCOMES, ()), self.number, behind)
         told.update(self._messages)
         self._messages = {}
         count = sum(map(len, told.values()))

@@ -48,7 +48,7 @@ async def test_ledger_workers_are_killed_stopped_and_added_while_movements_flow(
             (0.0, lambda: fleet.start("ledger-2")),
         ]
         await play(flowing, acts)
-        await comes_to_rest(settings, RULES, len(lines), fleet.check, repeats=True)
+        await comes_to_rest(settings, RULES, len(lines), fleet.check)
         fleet.stop_all()
 
 
@@ -69,7 +69,7 @@ async def test_every_kind_of_worker_is_killed_once_while_movements_flow(
             (0.0, lambda: fleet.start("ledger-elsewhere")),
         ]
         await play(flowing, acts)
-        await comes_to_rest(settings, RULES, len(lines), fleet.check, repeats=True)
+        await comes_to_rest(settings, RULES, len(lines), fleet.check)
         fleet.stop_all()
 
 
@@ -84,5 +84,5 @@ async def test_a_broker_that_dies_and_comes_back_stops_nobody(
         flowing = asyncio.create_task(flow(settings, lines, 23, PAUSE_S))
         acts: list[Act] = [(3.0, own_broker.kill), (5.0, own_broker.start)]
         await play(flowing, acts)
-        await comes_to_rest(settings, RULES, len(lines), fleet.check, repeats=True)
+        await comes_to_rest(settings, RULES, len(lines), fleet.check)
         fleet.stop_all()

@@ -54,7 +54,6 @@ async def comes_to_rest(
     rules: Mapping[str, Any],
     lines: int,
     check: Callable[[], None],
-    repeats: bool = False,
 ) -> None:
     """Wait until all movements are in the log and the engine says what the oracle says."""
     deadline = time.monotonic() + PATIENCE_S
@@ -66,7 +65,7 @@ async def comes_to_rest(
         taken = await movements_in(settings)
         found = [f"{taken} of {lines} movements are in the log"]
         if taken >= lines:
-            found = await disagreements(settings, rules, repeats)
+            found = await disagreements(settings, rules)
 
 
 async def movements_in(settings: KafkaSettings) -> int:

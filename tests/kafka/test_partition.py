@@ -13,7 +13,14 @@ from engine.core.changes import Changes
 from engine.core.dead_letters import read_dead_letter
 from engine.core.engine import Engine
 from engine.kafka.envelope_reading import Envelope
-from engine.kafka.envelopes import ControlEntry, Run, encode_control, encode_movements, encode_time
+from engine.kafka.envelopes import (
+    UNREPEATED,
+    ControlEntry,
+    Run,
+    encode_control,
+    encode_movements,
+    encode_time,
+)
 from engine.kafka.ledger_record import LedgerRecord, Message
 from engine.kafka.partition import EnvelopeGapError, Partition
 from engine.kafka.partitioning import partition_of
@@ -121,6 +128,24 @@ def test_before_any_rules_movements_are_taken_and_no_channel_is_known() -> None:
     driven.movements(receipt(1), receipt(2, type="reserve", reservation="r", channel="web"))
     assert outcomes(driven) == ["applied", "refused"]
     assert [record["code"] for record in driven.records("exceptions")] == ["unknown_channel"]
+
+
+def test_outcomes_say_where_their_movements_came_from_and_have_identities(driven: Driven) -> None:
+    """The origin is that of the exception too; an identity is the same when it is sent again."""
+    driven.movements(receipt(1), b"{")
+    found = [dict(headers) for _, _, headers in driven.told["movements.outcomes"]]
+    assert [one["origin"] for one in found] == [b"movements.pos/0@0", b"movements.pos/0@1"]
+    assert driven.records("exceptions")[0]["origin"] == "movements.pos/0@1"
+    others = [dict(headers)["id"] for _, _, headers in driven.told["exceptions"]]
+    assert len({*(one["id"] for one in found), *others}) == 3
+
+
+def test_a_run_that_nobody_repeats_leaves_no_mark(driven: Driven) -> None:
+    """The processes that serve HTTP come and go: what they wrote is not remembered for ever."""
+    for _ in range(2):
+        driven.take(encode_movements([Run("http:web:r-1", 77, UNREPEATED, [4], [receipt(1)])]))
+    assert outcomes(driven) == ["applied", "duplicate"]
+    assert driven.partition.record.marks == {}
 
 
 def test_an_envelope_that_comes_again_changes_nothing(driven: Driven) -> None:

@@ -46,14 +46,8 @@ UNREADABLE = (
 Said = dict[int, list[dict[str, Any]]]
 
 
-async def disagreements(
-    settings: KafkaSettings, rules: Mapping[str, Any], repeats: bool = False
-) -> list[str]:
-    """Everything that the oracle would have said otherwise; empty when all is well.
-
-    With `repeats` an outcome may be told again, as it is after a ledger worker was killed: it has
-    no identity of its own beside that of its movement.
-    """
+async def disagreements(settings: KafkaSettings, rules: Mapping[str, Any]) -> list[str]:
+    """Everything that the oracle would have said otherwise; empty when all is well."""
     log = await read_all(settings, ENVELOPES)
     replays = {
         partition: Replay(rules, records) for partition, records in by_partition(log).items()
@@ -61,11 +55,10 @@ async def disagreements(
     oracles = {partition: replay.oracle for partition, replay in replays.items()}
     found: list[str] = []
     told: Callable[[Oracle], list[dict[str, Any]]]
-    outcomes = by_partition(await read_all(settings, OUTCOMES))
+    outcomes = once(await read_all(settings, OUTCOMES), found)
     for partition, replay in replays.items():
-        heard = [_outcome(json.loads(one.value)) for one in outcomes.get(partition, [])]
-        compare = _compare_with_repeats if repeats else _compare
-        found += compare(f"{OUTCOMES}/{partition}", replay.outcomes(), heard)
+        heard = [_outcome(one) for one in outcomes.get(partition, [])]
+        found += _compare(f"{OUTCOMES}/{partition}", replay.outcomes(), heard)
     for topic, told in (
         (EXCEPTIONS, lambda each: each.exceptions),
         (DECISIONS, lambda each: each.decisions),
@@ -151,14 +144,6 @@ def _identity(payload: bytes, code: str | None) -> tuple[Any, ...]:
         return None, None, None
     fields = json.loads(payload)
     return fields["source"], fields["id"], fields["sku"]
-
-
-def _compare_with_repeats(where: str, mine: Sequence[Any], other: Sequence[Any]) -> list[str]:
-    missing = Counter(mine) - Counter(other)
-    unknown = set(other) - set(mine)
-    return (
-        [f"{where}: the engine lacks {missing}, or made up {unknown}"] if missing or unknown else []
-    )
 
 
 def _only(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
