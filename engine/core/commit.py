@@ -67,6 +67,7 @@ def _collect_reservations(sku: Sku, changes: Changes) -> None:
     sku.changed_reservations.clear()
     if len(sku.reservations) > RESERVATIONS_AT_WORK:
         sku.reservations.clear()
+        sku.has_all_reservations = False
 
 
 def _collect_journals(parts: Parts, changes: Changes) -> None:

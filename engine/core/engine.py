@@ -89,7 +89,8 @@ class Engine:
         found = book.reservation(item, name)
         if found is None and name not in item.changed_reservations:
             # Whoever asks for names that are not there must not fill the memory with them.
-            item.reservations.pop(name, None)
+            if item.reservations.pop(name, None) is not None:
+                item.has_all_reservations = False
         return found
 
     def told(self) -> Told:

@@ -24,6 +24,9 @@ from engine.rules.model import Channel
 HOUR = 3_600_000_000  # microseconds
 REMEMBERED_CLASSES = 50_000  # item classes whose channels are remembered
 
+# A key that a channel's limits hold back: the channel's slot, and the key.
+Held = tuple[int, Ref]
+
 
 class Outlet:
     """One channel at work.
@@ -85,7 +88,7 @@ class Publisher:
     """Publishes on ticks what differs from what was published last.
 
     `pending_changed` collects, for the store, which keys are held back (their considered tick) and
-    which are not any more (None).
+    which are not any more (None); `pending_stored` are those that the store has.
     """
 
     def __init__(self, book: Book, sums: Sums, slots: dict[str, int], tick: int) -> None:
@@ -97,8 +100,8 @@ class Publisher:
             Outlet(channel, slots[channel.name], tick, channel.name in rules.ranked, rules.relays)
             for channel in rules.channels
         ]
-        self.pending_changed: dict[bytes, bytes | None] = {}
-        self.pending_stored: set[bytes] = set()
+        self.pending_changed: dict[Held, int | None] = {}
+        self.pending_stored: set[Held] = set()
         self._faces: dict[ItemRules, list[Face]] = {}
         self._whole = [outlet for outlet in self.outlets if not outlet.channel.by_location]
         self._local = [outlet for outlet in self.outlets if outlet.channel.by_location]
@@ -343,24 +346,27 @@ class Publisher:
         seller = self.book.key(sku, location) if location else sku.record
         risk = risk_bucket(sold_lately(seller, now), value)
         outlet.throttle.offer(Change(ref, value, status, last, min_interval, risk, now))
-        self.pending_changed[_pending_name(outlet, ref)] = now.to_bytes(8, "big", signed=True)
+        self.pending_changed[outlet.slot, ref] = now
 
     def _not_pending(self, outlet: Outlet, ref: Ref) -> None:
         """Note that the key is not held back any more; most never reached the store as such."""
-        name = _pending_name(outlet, ref)
-        if name in self.pending_stored:
-            self.pending_changed[name] = None
+        held = outlet.slot, ref
+        if held in self.pending_stored:
+            self.pending_changed[held] = None
         else:
-            self.pending_changed.pop(name, None)
+            self.pending_changed.pop(held, None)
 
     def take_pending_changes(self) -> dict[bytes, bytes | None]:
         """Return what has changed about the keys held back, for the store."""
-        changed, self.pending_changed = self.pending_changed, {}
-        for name, considered in changed.items():
+        changed: dict[bytes, bytes | None] = {}
+        for held, considered in self.pending_changed.items():
             if considered is None:
-                self.pending_stored.discard(name)
+                self.pending_stored.discard(held)
+                changed[_pending_name(held)] = None
             else:
-                self.pending_stored.add(name)
+                self.pending_stored.add(held)
+                changed[_pending_name(held)] = considered.to_bytes(8, "big", signed=True)
+        self.pending_changed = {}
         return changed
 
     def _withdraw(self, outlet: Outlet, ref: Ref, last: PublishedRecord, sku: Sku) -> None:
@@ -485,18 +491,19 @@ class Publisher:
     def restore(self, reader: Reader, last_tick: int | None) -> None:
         """Find again what was held back when the last tick had passed, in the store or not yet."""
         by_slot = {outlet.slot: outlet for outlet in self.outlets}
-        held: dict[bytes, bytes | None] = dict(reader.scan(records.PENDING))
+        held: dict[Held, int | None] = {}
+        for name, stored in reader.scan(records.PENDING):
+            sku_name, _, location = name[2:].decode().partition("|")
+            held[name[1], (sku_name, location)] = int.from_bytes(stored, "big", signed=True)
         self.pending_stored.update(held)
         held.update(self.pending_changed)
-        for name, considered in held.items():
-            outlet = by_slot.get(name[1])
+        for (slot, (sku_name, location)), considered in held.items():
+            outlet = by_slot.get(slot)
             if outlet is None or considered is None:
                 continue
-            sku_name, _, location = name[2:].decode().partition("|")
             if bool(location) != outlet.channel.by_location:
                 continue  # the channel's granularity is another now
-            tick = int.from_bytes(considered, "big", signed=True)
-            self._restore_one(outlet, sku_name, location, tick)
+            self._restore_one(outlet, sku_name, location, considered)
         if last_tick is not None:
             for outlet in self.outlets:
                 outlet.throttle.resume(last_tick)
@@ -559,5 +566,6 @@ def count_sale(record: SkuRecord | KeyRecord, quantity: int, clock: int) -> None
     record.sales = [now, quantity, before]
 
 
-def _pending_name(outlet: Outlet, ref: Ref) -> bytes:
-    return records.PENDING + bytes([outlet.slot]) + f"{ref[0]}|{ref[1]}".encode()
+def _pending_name(held: Held) -> bytes:
+    slot, (sku, location) = held
+    return records.PENDING + bytes([slot]) + f"{sku}|{location}".encode()

@@ -16,8 +16,9 @@ from engine.embedded.rules_watch import RulesWatch, Stamp
 from engine.embedded.runtime import Runtime, wall_clock
 
 BATCH_LINES = 2_000  # lines read and taken at a time when replaying: few enough for the caches
-COMMIT_LINES = 50_000  # lines per commit when replaying: the more, the more share a record
-COMMIT_SECONDS = 1.0  # and the longest time between two commits, so that readers see it go on
+COMMIT_LINES = 200_000  # lines per commit when replaying: the more, the more share a record
+COMMIT_SECONDS = 4.0  # and the longest time between two commits, so that readers see it go on
+WRITE_LINES = 20_000  # lines after which a replay writes its outputs, ahead of their commit
 LIVE_BATCH_LINES = 2_000  # lines per commit with the wall clock, so that a tick is never late
 IDLE_SECONDS = 0.05  # the longest wait for input before orders, rules and the clock are looked at
 DRAIN_COMMIT_TICKS = 500  # ticks between two commits while what is pending is drained
@@ -118,17 +119,22 @@ def run(runtime: Runtime, inputs: Inputs, rules_folder: Path, job: Job) -> Endin
 
 def _replay(runtime: Runtime, inputs: Inputs, desk: OrderDesk, job: Job) -> None:
     """Run by the event clock: as fast as the movements can be read."""
-    uncommitted, committed_at = 0, time.monotonic()
+    uncommitted, unwritten, committed_at = 0, 0, time.monotonic()
     while not job.stop.asked:
         taken = _take_batch(runtime, inputs, job.doorbell)
         uncommitted += taken
+        unwritten += taken
         waited = time.monotonic() - committed_at
         if uncommitted and (
             uncommitted >= COMMIT_LINES or waited >= COMMIT_SECONDS or not taken or inputs.ended
         ):
             runtime.commit()
             job.progress(inputs)
-            uncommitted, committed_at = 0, time.monotonic()
+            uncommitted, unwritten, committed_at = 0, 0, time.monotonic()
+        elif unwritten >= WRITE_LINES:
+            runtime.write_outputs()
+            job.progress(inputs)
+            unwritten = 0
         desk.serve()
         job.serve(runtime)
         if inputs.ended:

@@ -163,14 +163,19 @@ class Runtime:
         """Put a record of somebody else's into the next commit; None drops it."""
         self._beside[name] = value
 
+    def write_outputs(self) -> None:
+        """Append to the files what waits for them, ahead of the commit that it belongs to."""
+        for topic, lines in self.engine.take_outputs().items():
+            self.files.write(topic, self._encode_lines(lines))
+        if self.files.unwritten:
+            self.files.flush()
+
     def _commit_once(self) -> None:
         # Channels wait for the outputs, nobody for the state: outputs are written first.
-        outputs = self.engine.take_outputs()
-        for topic, lines in outputs.items():
-            self.files.write(topic, self._encode_lines(lines))
-        told = self.files.unwritten or (self._sync and self.files.unsynced)
+        self.write_outputs()
+        told = self._sync and self.files.unsynced
         if told:
-            self.files.flush(self._sync)
+            self.files.flush(sync=True)
         changes = self.engine.collect()
         if self._beside:
             changes.merge(self._beside)

@@ -90,7 +90,8 @@ class ItemRules(Protocol):
 class Sku:
     """One SKU at work: its record, those of its keys and reservations that were needed.
 
-    `touched` are locations whose sums are out of date.
+    `touched` are locations whose sums are out of date. `has_all_keys` and `has_all_reservations`
+    tell that the store has none but those in memory: nothing needs to be looked for in vain.
     """
 
     __slots__ = (
@@ -98,6 +99,8 @@ class Sku:
         "changed_keys",
         "changed_reservations",
         "dirty",
+        "has_all_keys",
+        "has_all_reservations",
         "item",
         "item_epoch",
         "keys",
@@ -107,8 +110,9 @@ class Sku:
         "touched",
     )
 
-    def __init__(self, name: str, record: SkuRecord) -> None:
+    def __init__(self, name: str, record: SkuRecord, new: bool = False) -> None:
         self.name = name
+        self.has_all_keys = self.has_all_reservations = new
         self.record = record
         self.keys: dict[str, KeyRecord] = {}
         self.reservations: dict[str, ReservationRecord | None] = {}
@@ -183,7 +187,10 @@ class Book:
         found = self._old.get(name)
         if found is None:
             stored = self.reader.get(records.sku_name(name))
-            found = Sku(name, self._new_record() if stored is None else self._decode_sku(stored))
+            if stored is None:
+                found = Sku(name, self._new_record(), new=True)
+            else:
+                found = Sku(name, self._decode_sku(stored))
         self.young[name] = found
         return found
 
@@ -202,7 +209,9 @@ class Book:
         """Return the state of the SKU at the location, from memory, the store, or new."""
         key = sku.keys.get(location)
         if key is None:
-            stored = self.reader.get(records.key_name(sku.name, location))
+            stored = None
+            if not sku.has_all_keys:
+                stored = self.reader.get(records.key_name(sku.name, location))
             key = KeyRecord() if stored is None else self._decode_key(stored)
             sku.keys[location] = key
             self._fetched += 1
@@ -210,19 +219,21 @@ class Book:
 
     def all_keys(self, sku: Sku) -> dict[str, KeyRecord]:
         """Return the states of the SKU at every location that a movement ever touched."""
+        if sku.has_all_keys:
+            return sku.keys
         prefix = f"K{sku.name}|".encode()
         for name, stored in self.reader.scan(prefix):
             location = name[len(prefix) :].decode()
             if location not in sku.keys:
                 sku.keys[location] = self._decode_key(stored)
                 self._fetched += 1
+        sku.has_all_keys = True
         return sku.keys
 
     def reservation(self, sku: Sku, name: str) -> ReservationRecord | None:
         """Return the reservation, or its early steps, unless it is too old to be remembered."""
-        if name in sku.reservations:
-            found = sku.reservations[name]
-        else:
+        found = sku.reservations.get(name)
+        if found is None and not sku.has_all_reservations and name not in sku.reservations:
             stored = self.reader.get(records.reservation_name(sku.name, name))
             found = None if stored is None else self._decode_reservation(stored)
             sku.reservations[name] = found

@@ -119,17 +119,17 @@ class Identities:
 
     def journal(self, commit: int, clock: int) -> None:
         """Put what is new since the last commit into the store; seal and drop what is due."""
-        if len(self.recent) > self._journaled:
+        if len(self.recent) >= SEAL_AT:
+            self._seal(clock)
+        elif len(self.recent) > self._journaled:
             # A dictionary keeps the order in which it was filled: the newest are its last.
             fresh = islice(reversed(self.recent.items()), len(self.recent) - self._journaled)
             name = records.numbered(records.IDENTITY_RECENT, commit)
             self.puts[name] = b"".join(chain.from_iterable(fresh))
             self._journaled = len(self.recent)
-        if len(self.recent) >= SEAL_AT:
-            self._seal(commit, clock)
         self._drop_old(clock)
 
-    def _seal(self, commit: int, clock: int) -> None:
+    def _seal(self, clock: int) -> None:
         entries = np.empty(len(self.recent), dtype=_ENTRY)
         hashes = np.frombuffer(b"".join(self.recent), dtype=">u8")
         entries["high"], entries["low"] = hashes[::2], hashes[1::2]
@@ -137,8 +137,6 @@ class Identities:
         self._add_block(entries, clock)
         self.recent = {}
         self._journaled = 0
-        # The journals are dropped before this commit's own is put, so that one has to go by name.
-        self.puts.pop(records.numbered(records.IDENTITY_RECENT, commit), None)
         self.ranges.append((records.IDENTITY_RECENT, records.after_all(records.IDENTITY_RECENT)))
         small = [block for block in self.blocks if block.size < SEAL_AT * MERGE_AT]
         if len(small) >= MERGE_AT:

@@ -66,6 +66,7 @@ class Window:
         self._places: dict[str, dict[str, Place]] = {}
         self._timezone_of = timezone_of
         self._zones: dict[str, ZoneInfo | None] = {}
+        self._zoned: set[str] = set()
         self._dates: dict[tuple[str, int], int] = {}
 
     @property
@@ -129,8 +130,12 @@ class Window:
         """Return what was booked since the last call, for the store."""
         if not self.unsaved:
             return None
-        places = sorted({entry[2] for entry in self.unsaved})
-        zones = {place: zone.key for place in places if (zone := self._zone_of(place)) is not None}
+        zones = {}
+        if self._zoned:
+            booked = self._zoned.intersection([entry[2] for entry in self.unsaved])
+            zones = {
+                place: zone.key for place in sorted(booked) if (zone := self._zone_of(place))
+            }
         packed = msgspec.msgpack.encode([self.start, self.length, zones, self.unsaved])
         self.unsaved = []
         return packed
@@ -152,12 +157,15 @@ class Window:
     def forget_zones(self) -> None:
         """Ask for the locations' time zones again: the catalogue may be another."""
         self._zones.clear()
+        self._zoned.clear()
         self._places.clear()
 
     def _zone_of(self, location: str) -> ZoneInfo | None:
         if location not in self._zones:
             timezone = self._timezone_of(location)
             self._zones[location] = None if timezone is None else ZoneInfo(timezone)
+            if timezone is not None:
+                self._zoned.add(location)
         return self._zones[location]
 
     def _local_date(self, zone: ZoneInfo, quarter: int) -> int:

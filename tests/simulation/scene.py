@@ -217,6 +217,7 @@ class Scene:
             "loop.BATCH_LINES": pace.batch,
             "loop.LIVE_BATCH_LINES": pace.batch,
             "loop.COMMIT_LINES": pace.commit,
+            "loop.WRITE_LINES": max(1, pace.commit // 2),
             "loop.COMMIT_SECONDS": NEVER_SECONDS,
             "loop.IDLE_SECONDS": IDLE_SECONDS,
             "loop.DRAIN_COMMIT_TICKS": pace.drain,
