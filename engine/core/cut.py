@@ -11,8 +11,8 @@ from engine.contracts.availability import Cause
 from engine.contracts.instants import format_instant
 from engine.contracts.records import KeyRecord, PublishedRecord
 from engine.contracts.snapshots import ChannelRow, CountedAt, LedgerRow
+from engine.core.outlets import Outlet
 from engine.core.parts import Parts
-from engine.core.publisher import Outlet
 from engine.ledger.book import Sku
 from engine.publication.throttle import STATUS_NAMES
 

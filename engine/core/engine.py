@@ -87,11 +87,12 @@ class Engine:
         book = self.parts.book
         item = book.sku(sku)
         found = book.reservation(item, name)
-        if found is None and name not in item.changed_reservations:
-            # Whoever asks for names that are not there must not fill the memory with them.
-            if item.reservations.pop(name, None) is not None:
-                item.has_all_reservations = False
-        return found
+        if found is not None or name in item.changed_reservations:
+            return found
+        # Whoever asks for names that are not there must not fill the memory with them.
+        if item.reservations.pop(name, None) is not None:
+            item.has_all_reservations = False
+        return None
 
     def told(self) -> Told:
         """Return what was told since the last commit: decisions, exceptions."""
@@ -100,6 +101,16 @@ class Engine:
     def advance(self, to: int) -> bool:
         """Let the clock reach `to`; False when it stopped early for a commit."""
         return timeline.advance(self.parts, to)
+
+    def look_ahead(self, now: int, within: int, most: int) -> bool:
+        """Work out ahead what the next tick will tell, if it is at most `within` after `now`.
+
+        `most` is how many SKUs are looked at. Returns whether more are left to look at.
+        """
+        last, length = self.standing.last_tick, self.parts.settings.publish_tick
+        if last is None or not self.parts.book.dirty or last + length - now > within:
+            return False
+        return self.parts.publisher.look_ahead(last + length, most)
 
     def change_rules(self, rules: RuleSet) -> None:
         """Put other rules in force from now on; commit before and after."""

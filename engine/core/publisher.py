@@ -9,79 +9,26 @@ from engine.contracts import records
 from engine.contracts.availability import Availability, Cause
 from engine.contracts.instants import format_instant
 from engine.contracts.records import KeyRecord, PublishedRecord, SkuRecord, Trace
+from engine.core.outlets import Face, Outlet
+from engine.core.sales import sold_lately
 from engine.core.sums import Sums
-from engine.ledger.book import Book, ItemRules, Reader, Sku, TermsOf
-from engine.publication.throttle import (
-    STATUS_NAMES,
-    Change,
-    Ref,
-    Throttle,
-    risk_bucket,
-    status_of,
-)
-from engine.rules.model import Channel
+from engine.ledger.book import Book, ItemRules, Reader, Sku
+from engine.publication.throttle import STATUS_NAMES, Change, Ref, risk_bucket, status_of
 
-HOUR = 3_600_000_000  # microseconds
 REMEMBERED_CLASSES = 50_000  # item classes whose channels are remembered
 
 # A key that a channel's limits hold back: the channel's slot, and the key.
 Held = tuple[int, Ref]
 
 
-class Outlet:
-    """One channel at work.
+class Ready(NamedTuple):
+    """What a SKU will be told on a tick, worked out ahead: good while `trace` is its newest.
 
-    `free` tells that nothing holds its publications back but a rule's own interval; `ranked` that
-    its keys are ordered by how fast they sell; `records` are the publications that wait to be
-    written, and `began` is since when each had differed, where somebody else wants to know.
+    `told` has the outlet, its slot, value, status and the record of each publication.
     """
 
-    __slots__ = (
-        "began",
-        "channel",
-        "free",
-        "low_stock",
-        "name",
-        "ranked",
-        "records",
-        "slot",
-        "throttle",
-        "topic",
-    )
-
-    def __init__(self, channel: Channel, slot: int, tick: int, ranked: bool, relays: bool) -> None:
-        publish = channel.publish
-        self.channel = channel
-        self.name = channel.name
-        self.slot = slot
-        self.low_stock = publish.low_stock
-        self.topic = f"availability.{channel.name}"
-        self.throttle = Throttle(publish, tick)
-        self.records: list[Availability] = []
-        self.began: list[int] | None = [] if relays else None
-        self.ranked = ranked or publish.max_rate is not None
-        self.free = (
-            publish.min_interval == 0
-            and publish.max_rate is None
-            and publish.max_per_key is None
-            and publish.min_change <= 1
-        )
-
-
-class Face(NamedTuple):
-    """A channel of granularity sku as the SKUs of one class see it.
-
-    `terms` is None when the pool is offered as it is; `interval` is None when nothing ever holds a
-    publication back, else the least time between two, in microseconds.
-    """
-
-    outlet: Outlet
-    number: int
-    slot: int
-    low_stock: int
-    terms: TermsOf | None
-    interval: int | None
-    retired: bool
+    trace: Trace
+    told: list[tuple[Outlet, int, int, int, Availability]]
 
 
 class Publisher:
@@ -103,6 +50,9 @@ class Publisher:
         self.pending_changed: dict[Held, int | None] = {}
         self.pending_stored: set[Held] = set()
         self._faces: dict[ItemRules, list[Face]] = {}
+        self._ahead: dict[str, Ready] = {}
+        self._ahead_tick = records.NEVER
+        self._seen_ahead = 0
         self._whole = [outlet for outlet in self.outlets if not outlet.channel.by_location]
         self._local = [outlet for outlet in self.outlets if outlet.channel.by_location]
         self._places = 1 + max(slots.values(), default=-1)
@@ -140,9 +90,11 @@ class Publisher:
         book = self.book
         time = format_instant(now)
         dirty, book.dirty, book.dirty_saved = book.dirty, [], 0
+        ahead = self._ahead if self._ahead_tick == now else {}
         for sku in dirty:
-            self._look_at(sku, now, time, None)
+            self._look_at(sku, now, time, None, ahead.get(sku.name))
             sku.dirty = False
+        self._ahead = {}
         for sku in swept:
             self._look_at(sku, now, time, rule_trace)
         for outlet in self.outlets:
@@ -165,39 +117,101 @@ class Publisher:
             outlet.throttle.published(last, now)
             self._not_pending(outlet, change.ref)
 
-    def _look_at(self, sku: Sku, now: int, time: str, rule_trace: Trace | None) -> None:
+    def _look_at(
+        self, sku: Sku, now: int, time: str, rule_trace: Trace | None, ready: Ready | None = None
+    ) -> None:
         """Compare each channel's value with what it was told, and tell or hold what differs."""
         self.sums.fold(self.book, sku)
         record = sku.record
-        if record.trail:
-            if self._local:
-                self._look_at_locations(sku, now, time, rule_trace)
-            if self._whole:
-                self._look_at_whole(sku, now, time, rule_trace)
+        if self._local:
+            self._look_at_locations(sku, now, time, rule_trace)
+        if ready is not None and ready.trace is record.trail[-1]:
+            _tell_ready(record, ready, now)
+        elif self._whole:
+            self._look_at_whole(sku, now, time, rule_trace)
         record.everywhere = False
         if record.touched_locations:
             record.touched_locations = {}
         self.book.change(sku)
 
-    def _look_at_whole(self, sku: Sku, now: int, time: str, rule_trace: Trace | None) -> None:
-        record, name = sku.record, sku.name
-        pools, published = record.pools, record.published
+    # --- ahead of a tick -----------------------------------------------------------------------
+
+    def look_ahead(self, tick: int, most: int) -> bool:
+        """Work out what dirty SKUs, `most` of them at a time, will be told on the next tick.
+
+        Nothing is told before the tick, and what a SKU is told is worked out anew if anything
+        touches it meanwhile. Returns whether some have not been looked at.
+        """
+        if self._ahead_tick != tick:
+            self._ahead, self._ahead_tick, self._seen_ahead = {}, tick, 0
+        time, dirty = format_instant(tick), self.book.dirty
+        upto = self._seen_ahead + most
+        for sku in dirty[self._seen_ahead : upto]:
+            ready = self._work_out(sku, time)
+            if ready is not None:
+                self._ahead[sku.name] = ready
+        self._seen_ahead = min(upto, len(dirty))
+        return self._seen_ahead < len(dirty)
+
+    def _work_out(self, sku: Sku, time: str) -> Ready | None:
+        """Return what the SKU would be told; None where something holds a publication back."""
+        self.sums.fold(self.book, sku)
+        record = sku.record
+        published = self._published_by(record)
+        trace = record.trail[-1]
+        cause = Cause(*trace[:3])
+        told: list[tuple[Outlet, int, int, int, Availability]] = []
+        for face in self._faces_of(sku):
+            value, status = self._value_of(sku, face)
+            outlet, last, version = face.outlet, published[face.slot], 1
+            if last is not None:
+                if last.since or last.blamed is not None:
+                    return None
+                if value == last.value and status == last.status and last.version:
+                    continue
+                version = last.version + 1
+            if face.interval is not None:
+                return None
+            line = Availability(
+                sku.name, outlet.name, None, value, STATUS_NAMES[status], version, time, cause
+            )
+            told.append((outlet, face.slot, value, status, line))
+        return Ready(trace, told)
+
+    # --- channels of granularity sku -----------------------------------------------------------
+
+    def _published_by(self, record: SkuRecord) -> list[PublishedRecord | None]:
+        """Return the last publications of a SKU, with a place for every channel's."""
+        published = record.published
         if len(published) < self._places:
             published.extend([None] * (self._places - len(published)))
+        return published
+
+    def _faces_of(self, sku: Sku) -> list[Face]:
         item = self.sums.item(sku)
-        faces = self._faces.get(item) or self._make_faces(item)
-        claims = record.claims
+        return self._faces.get(item) or self._make_faces(item)
+
+    def _value_of(self, sku: Sku, face: Face) -> tuple[int, int]:
+        """Return what a channel offers of a folded SKU, and the status of it."""
+        record, terms = sku.record, face.terms
+        if record.claims or face.retired:
+            value = self.sums.value(sku, face.outlet.channel)
+        else:
+            value = record.pools[face.number]
+            if value < 0:
+                value = 0
+            if terms is not None:
+                value = terms.offered(terms.after_buffer(value))
+        return value, 0 if value == 0 else 1 if value <= face.low_stock else 2
+
+    def _look_at_whole(self, sku: Sku, now: int, time: str, rule_trace: Trace | None) -> None:
+        record, name = sku.record, sku.name
+        published = self._published_by(record)
         cause: Cause | None = None
         identity = None
-        for outlet, number, slot, low_stock, terms, interval, retired in faces:
-            value = pools[number]
-            if claims or retired:
-                value = self.sums.value(sku, outlet.channel)
-            elif value < 0:
-                value = 0
-            if terms is not None and not (claims or retired):
-                value = terms.offered(terms.after_buffer(value))
-            status = 0 if value == 0 else 1 if value <= low_stock else 2
+        for face in self._faces_of(sku):
+            value, status = self._value_of(sku, face)
+            outlet, slot, interval = face.outlet, face.slot, face.interval
             last = published[slot]
             if last is None:
                 last = published[slot] = PublishedRecord()
@@ -216,19 +230,11 @@ class Publisher:
             if cause is None:
                 identity = (rule_trace or record.trail[-1])[:3]
                 cause = Cause(*identity)
-            if outlet.began is not None:
-                outlet.began.append(rule_trace[6] if rule_trace else record.touched_at)
-            last.value = value
-            last.status = status
-            last.version = version = last.version + 1
-            last.at = now
-            last.since = 0
-            last.cause = identity
-            outlet.records.append(
-                Availability(
-                    name, outlet.name, None, value, STATUS_NAMES[status], version, time, cause
-                )
+            began = rule_trace[6] if rule_trace else record.touched_at
+            line = Availability(
+                name, outlet.name, None, value, STATUS_NAMES[status], last.version + 1, time, cause
             )
+            _tell_at_once(outlet, last, value, status, now, began, identity, line)
 
     def _make_faces(self, item: ItemRules) -> list[Face]:
         """Return what each channel of granularity sku is to the SKUs of a class."""
@@ -387,11 +393,7 @@ class Publisher:
         status: int,
         now: int,
     ) -> None:
-        last.value = value
-        last.status = status
-        last.version += 1
-        last.at = now
-        last.since = 0
+        _note(last, value, status, now)
         if location:
             sku.changed_keys.add(location)
         if not sku.changed:
@@ -532,6 +534,43 @@ class Publisher:
         outlet.throttle.offer(change)
 
 
+def _note(last: PublishedRecord, value: int, status: int, now: int) -> None:
+    """Note a publication."""
+    last.value = value
+    last.status = status
+    last.version += 1
+    last.at = now
+    last.since = 0
+
+
+def _tell_ready(record: SkuRecord, ready: Ready, now: int) -> None:
+    """Tell on the tick what was worked out ahead of it."""
+    identity, began = ready.trace[:3], record.touched_at
+    for outlet, slot, value, status, line in ready.told:
+        last = record.published[slot]
+        if last is None:
+            last = record.published[slot] = PublishedRecord()
+        _tell_at_once(outlet, last, value, status, now, began, identity, line)
+
+
+def _tell_at_once(
+    outlet: Outlet,
+    last: PublishedRecord,
+    value: int,
+    status: int,
+    now: int,
+    began: int,
+    identity: tuple[str, str, str | None] | None,
+    line: Availability,
+) -> None:
+    """Publish what nothing holds back."""
+    if outlet.began is not None:
+        outlet.began.append(began)
+    last.cause = identity
+    _note(last, value, status, now)
+    outlet.records.append(line)
+
+
 def _differs(last: PublishedRecord | None, value: int, low_stock: int) -> bool:
     if last is None or not last.version:
         return True
@@ -543,27 +582,6 @@ def _began_at(record: SkuRecord, location: str, last: PublishedRecord) -> int:
     if last.blamed is not None:
         return last.blamed[6]
     return record.touched_locations.get(location, record.touched_at)
-
-
-def sold_lately(record: SkuRecord | KeyRecord, now: int) -> int:
-    """Return units sold in the current and the previous hour of the clock."""
-    if not record.sales:
-        return 0
-    hour, sold, before = record.sales
-    passed = now // HOUR - hour
-    if passed == 0:
-        return sold + before
-    return sold if passed == 1 else 0
-
-
-def count_sale(record: SkuRecord | KeyRecord, quantity: int, clock: int) -> None:
-    """Count units sold, by hours of the clock."""
-    now = clock // HOUR
-    if record.sales and record.sales[0] == now:
-        record.sales[1] += quantity
-        return
-    before = record.sales[1] if record.sales and record.sales[0] == now - 1 else 0
-    record.sales = [now, quantity, before]
 
 
 def _pending_name(held: Held) -> bytes:

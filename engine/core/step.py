@@ -11,7 +11,7 @@ from engine.contracts.instants import format_duration, format_instant
 from engine.contracts.movements import Movement
 from engine.contracts.records import TRAIL_LENGTH, Trace
 from engine.core.parts import EVENT, Parts
-from engine.core.publisher import count_sale
+from engine.core.sales import count_sale
 from engine.core.timeline import advance
 from engine.ledger import effects, reservations
 from engine.ledger.book import Sku

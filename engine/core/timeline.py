@@ -158,8 +158,11 @@ def _next_to_sweep(parts: Parts) -> list[Sku]:
     for name, stored in parts.reader.scan(records.SKU, standing.sweep.cursor):
         sku = book.adopt(name[1:].decode(), stored)
         # Dirty ones are looked at on this tick anyway. Whether new ones are in the store yet is up
-        # to where batches were cut, so they may not count.
-        if sku.dirty or (sku.record.epoch == standing.epoch and not sku.record.everywhere):
+        # to where batches were cut, so they may not count: nor those that only rejected or refused
+        # movements have named, of which no channel is told.
+        record = sku.record
+        looked_at = record.epoch == standing.epoch and not record.everywhere
+        if sku.dirty or looked_at or not record.trail:
             continue
         if len(found) == SWEEP_SKUS:
             standing.sweep = Sweep(name, standing.sweep.since)

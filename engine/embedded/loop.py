@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from engine.contracts.errors import SellableError
+from engine.core.engine import Engine
 from engine.core.parts import EVENT
 from engine.embedded.inputs import Inputs
 from engine.embedded.orders import OrderDesk
@@ -21,6 +22,8 @@ COMMIT_SECONDS = 4.0  # and the longest time between two commits, so that reader
 WRITE_LINES = 20_000  # lines after which a replay writes its outputs, ahead of their commit
 LIVE_BATCH_LINES = 2_000  # lines per commit with the wall clock, so that a tick is never late
 IDLE_SECONDS = 0.05  # the longest wait for input before orders, rules and the clock are looked at
+AHEAD = 300_000  # microseconds before a tick from which on it is worked out what it will tell
+AHEAD_SKUS = 200  # SKUs looked at ahead at a time, between two batches: some milliseconds
 DRAIN_COMMIT_TICKS = 500  # ticks between two commits while what is pending is drained
 
 
@@ -204,14 +207,15 @@ def _live(runtime: Runtime, inputs: Inputs, desk: OrderDesk, job: Job) -> None:
             engine.close_window()
             runtime.commit()
             return
-        job.wait(_until(due, now))
+        job.wait(_work_ahead(engine, due, now))
     if job.once:
         raise _interrupted()
 
 
 def _take_live(runtime: Runtime, inputs: Inputs, job: Job, now: int) -> None:
     engine = runtime.engine
-    batch = inputs.read(LIVE_BATCH_LINES, _until(engine.next_due(), now), job.doorbell)
+    wait = _work_ahead(engine, engine.next_due(), now)
+    batch = inputs.read(LIVE_BATCH_LINES, wait, job.doorbell)
     if batch is None or not batch.lines:
         runtime.commit()
         return
@@ -221,6 +225,12 @@ def _take_live(runtime: Runtime, inputs: Inputs, job: Job, now: int) -> None:
     runtime.taken(batch.positions(len(batch.lines)))
     runtime.commit()
     job.progress(inputs)
+
+
+def _work_ahead(engine: Engine, due: int | None, now: int) -> float:
+    """Work out a part of what the next tick will tell; return how long to wait, in seconds."""
+    busy = engine.look_ahead(now, AHEAD, AHEAD_SKUS)
+    return 0.0 if busy else _until(due, now)
 
 
 def _until(due: int | None, now: int) -> float:

@@ -15,7 +15,7 @@ from engine.contracts.movements import Movement
 from engine.contracts.outcomes import MovementOutcome
 from engine.contracts.postings import Posting
 from engine.core.engine import Engine
-from engine.core.publisher import sold_lately
+from engine.core.sales import sold_lately
 from engine.core.step import Outcome
 from engine.kafka.catalogue import QUANTITIES, of_channel
 from engine.kafka.ledger_record import Headers, Message, Messages

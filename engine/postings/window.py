@@ -133,9 +133,7 @@ class Window:
         zones = {}
         if self._zoned:
             booked = self._zoned.intersection([entry[2] for entry in self.unsaved])
-            zones = {
-                place: zone.key for place in sorted(booked) if (zone := self._zone_of(place))
-            }
+            zones = {place: zone.key for place in sorted(booked) if (zone := self._zone_of(place))}
         packed = msgspec.msgpack.encode([self.start, self.length, zones, self.unsaved])
         self.unsaved = []
         return packed

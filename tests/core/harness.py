@@ -26,12 +26,16 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass
 class EngineRun:
-    """One run of the core; `chance` decides where batches are cut and engines restarted."""
+    """One run of the core.
+
+    `chance` decides where batches are cut, engines restarted, and ticks looked ahead to.
+    """
 
     folder: Path
     clock: str = "event"
     chance: random.Random = field(default_factory=lambda: random.Random(0))
     restarts: float = 0.0
+    looks_ahead: float = 0.4
     longest_batch: int = 7
 
     def __post_init__(self) -> None:
@@ -110,6 +114,14 @@ class EngineRun:
             batch = self.engine.prepare(lines, lambda index: f"test:{first + index}")
             done = self.engine.take(batch, done, self.raw_outcomes)
             self._commit()
+            self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """Work out a part of the next tick ahead, as a runtime does when it has the time."""
+        engine = self.engine
+        if engine.clock is not None and self.chance.random() < self.looks_ahead:
+            tick = engine.rules.settings.publish_tick
+            engine.look_ahead(engine.clock, tick, most=self.chance.randint(1, 3))
 
     def _commit(self) -> None:
         # A runtime writes the outputs before it gathers the state.

@@ -1,0 +1,66 @@
+"""Channels at work: what waits to be written to each, and what each is to a class of SKUs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from engine.contracts.availability import Availability
+from engine.ledger.book import TermsOf
+from engine.publication.throttle import Throttle
+from engine.rules.model import Channel
+
+
+class Outlet:
+    """One channel at work.
+
+    `free` tells that nothing holds its publications back but a rule's own interval; `ranked` that
+    its keys are ordered by how fast they sell; `records` are the publications that wait to be
+    written, and `began` is since when each had differed, where somebody else wants to know.
+    """
+
+    __slots__ = (
+        "began",
+        "channel",
+        "free",
+        "low_stock",
+        "name",
+        "ranked",
+        "records",
+        "slot",
+        "throttle",
+        "topic",
+    )
+
+    def __init__(self, channel: Channel, slot: int, tick: int, ranked: bool, relays: bool) -> None:
+        publish = channel.publish
+        self.channel = channel
+        self.name = channel.name
+        self.slot = slot
+        self.low_stock = publish.low_stock
+        self.topic = f"availability.{channel.name}"
+        self.throttle = Throttle(publish, tick)
+        self.records: list[Availability] = []
+        self.began: list[int] | None = [] if relays else None
+        self.ranked = ranked or publish.max_rate is not None
+        self.free = (
+            publish.min_interval == 0
+            and publish.max_rate is None
+            and publish.max_per_key is None
+            and publish.min_change <= 1
+        )
+
+
+class Face(NamedTuple):
+    """A channel of granularity sku as the SKUs of one class see it.
+
+    `terms` is None when the pool is offered as it is; `interval` is None when nothing ever holds a
+    publication back, else the least time between two, in microseconds.
+    """
+
+    outlet: Outlet
+    number: int
+    slot: int
+    low_stock: int
+    terms: TermsOf | None
+    interval: int | None
+    retired: bool
