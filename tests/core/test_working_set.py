@@ -31,12 +31,13 @@ def test_the_last_movements_are_remembered_however_many_came(tmp_path: Path) -> 
 def test_a_reservation_that_is_forgotten_may_be_made_again(tmp_path: Path) -> None:
     """Asking for it does not keep it, and its record goes when its time has come."""
     run = running(tmp_path)
-    run.feed(movement_line("12:00:01 reserve A@L 2 reservation=r", 2))
-    run.feed(movement_line("12:00:02 release A 2 reservation=r", 3))
-    run.feed(movement_line("13:30:00 receipt A@L 1", 4))
+    run.feed(movement_line("12:30:01 reserve A@L 2 reservation=r", 2))
+    run.feed(movement_line("12:30:02 release A 2 reservation=r", 3))
+    run.feed(movement_line("13:00:00 receipt A@L 1", 4))  # what is too old is cleared each hour
+    run.feed(movement_line("13:45:00 receipt A@L 1", 5))
     assert run.engine.reservation("A", "r") is None
     assert run.engine.reservation("A", "r") is None
-    run.feed(movement_line("13:30:01 reserve A@L 3 reservation=r", 5))
+    run.feed(movement_line("13:45:01 reserve A@L 3 reservation=r", 6))
     found = run.engine.reservation("A", "r")
     assert found is not None
     assert found.left == 3
@@ -45,9 +46,10 @@ def test_a_reservation_that_is_forgotten_may_be_made_again(tmp_path: Path) -> No
 def test_a_forgotten_reservation_leaves_no_record_behind(tmp_path: Path) -> None:
     """Also when somebody has asked for it in between."""
     run = running(tmp_path)
-    run.feed(movement_line("12:00:01 reserve A@L 2 reservation=r", 2))
-    run.feed(movement_line("12:00:02 release A 2 reservation=r", 3))
-    run.feed(movement_line("13:30:00 receipt A@L 1", 4))
+    run.feed(movement_line("12:30:01 reserve A@L 2 reservation=r", 2))
+    run.feed(movement_line("12:30:02 release A 2 reservation=r", 3))
+    run.feed(movement_line("13:00:00 receipt A@L 1", 4))  # what is too old is cleared each hour
+    run.feed(movement_line("13:45:00 receipt A@L 1", 5))
     assert run.engine.reservation("A", "r") is None
-    run.feed(movement_line("15:30:00 receipt A@L 1", 5))
+    run.feed(movement_line("15:30:00 receipt A@L 1", 6))
     assert list(run.store.scan(b"R")) == []
