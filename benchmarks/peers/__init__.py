@@ -1,0 +1,1 @@
+"""INV-1 by other stream processors, each as its expert would write it, beside our own."""

@@ -1,0 +1,1 @@
+"""INV-1 by plain Faust."""
