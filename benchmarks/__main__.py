@@ -21,6 +21,7 @@ from benchmarks.kafka_publish import measure_publish
 from benchmarks.kafka_report import WorkerRow, print_phases, print_worker
 from benchmarks.kafka_restore import measure_restore
 from benchmarks.latency import measure_latency, print_latency
+from benchmarks.peers.command import peers
 from benchmarks.process import FailedRunError, Folders, floor_us, machine, run_once
 from benchmarks.report import MEGABYTE, Row, print_series, print_speed
 from benchmarks.rules import write_rules
@@ -195,6 +196,7 @@ def main() -> None:
         kafka_ledger,
         kafka_publish,
         kafka_restore,
+        peers,
     ):
         app.command()(function)
     try:

@@ -93,13 +93,14 @@ def check_full(made: Lines, folders: Folders, cost: Cost) -> str:
 
 def _kept(name: str, made: Lines, ask: Callable[[], Verdict]) -> Verdict:
     workload = Path(made.path)
-    path = workload.with_name(f"{workload.stem}-{name}-{_oracle_version()}.json")
+    path = workload.with_name(f"{workload.stem}-{name}-{oracle_version()}.json")
     if not path.exists():
         path.write_bytes(msgspec.json.encode(ask()))
     return msgspec.json.decode(path.read_bytes(), type=Verdict)
 
 
-def _oracle_version() -> str:
+def oracle_version() -> str:
+    """Names the oracle, and this check, by their sources."""
     digest = hashlib.sha256()
     for source in [*sorted((ROOT / "tests" / "oracle").glob("*.py")), Path(__file__)]:
         digest.update(source.read_bytes())

@@ -117,18 +117,25 @@ def on_one_core() -> Iterator[None]:
 
 def machine() -> str:
     """Describes this machine and the commit in one line."""
-    model = "unknown processor"
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [row for row in cpuinfo.read_text().splitlines() if row.startswith("model name")]
-        model = names[0].partition(":")[2].strip() if names else model
     version = f"{sys.implementation.name} {sys.version_info.major}.{sys.version_info.minor}"
-    shown = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    commit = shown.stdout.strip() or "no commit"
-    return f"{model}, {os.cpu_count()} cores, {version}, {commit}"
+    return f"{processor()}, {os.cpu_count()} cores, {version}, {commit()}"
+
+
+def processor() -> str:
+    """The model of this machine's processor."""
+    cpuinfo = Path("/proc/cpuinfo")
+    rows = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [row.partition(":")[2].strip() for row in rows if row.startswith("model name")]
+    return names[0] if names else "unknown processor"
+
+
+def commit() -> str:
+    """The commit that is checked out, in short; `+` after it tells that files differ from it."""
+    hash_of = _git("rev-parse", "--short", "HEAD")
+    differs = _git("status", "--porcelain", "--untracked-files=no")
+    return (hash_of or "no commit") + ("+" if differs else "")
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
