@@ -126,7 +126,7 @@ class Publisher:
         if self._local:
             self._look_at_locations(sku, now, time, rule_trace)
         if ready is not None and ready.trace is record.trail[-1]:
-            _tell_ready(record, ready, now)
+            _tell_ready(record, self._published_by(record), ready, now)
         elif self._whole:
             self._look_at_whole(sku, now, time, rule_trace)
         record.everywhere = False
@@ -142,6 +142,8 @@ class Publisher:
         Nothing is told before the tick, and what a SKU is told is worked out anew if anything
         touches it meanwhile. Returns whether some have not been looked at.
         """
+        if not self._whole:
+            return False
         if self._ahead_tick != tick:
             self._ahead, self._ahead_tick, self._seen_ahead = {}, tick, 0
         time, dirty = format_instant(tick), self.book.dirty
@@ -157,13 +159,15 @@ class Publisher:
         """Return what the SKU would be told; None where something holds a publication back."""
         self.sums.fold(self.book, sku)
         record = sku.record
-        published = self._published_by(record)
+        # A commit may come before the tick: what is stored must not tell that somebody looked.
+        published = record.published
         trace = record.trail[-1]
         cause = Cause(*trace[:3])
         told: list[tuple[Outlet, int, int, int, Availability]] = []
         for face in self._faces_of(sku):
             value, status = self._value_of(sku, face)
-            outlet, last, version = face.outlet, published[face.slot], 1
+            outlet, slot, version = face.outlet, face.slot, 1
+            last = published[slot] if slot < len(published) else None
             if last is not None:
                 if last.since or last.blamed is not None:
                     return None
@@ -175,7 +179,7 @@ class Publisher:
             line = Availability(
                 sku.name, outlet.name, None, value, STATUS_NAMES[status], version, time, cause
             )
-            told.append((outlet, face.slot, value, status, line))
+            told.append((outlet, slot, value, status, line))
         return Ready(trace, told)
 
     # --- channels of granularity sku -----------------------------------------------------------
@@ -543,13 +547,15 @@ def _note(last: PublishedRecord, value: int, status: int, now: int) -> None:
     last.since = 0
 
 
-def _tell_ready(record: SkuRecord, ready: Ready, now: int) -> None:
+def _tell_ready(
+    record: SkuRecord, published: list[PublishedRecord | None], ready: Ready, now: int
+) -> None:
     """Tell on the tick what was worked out ahead of it."""
     identity, began = ready.trace[:3], record.touched_at
     for outlet, slot, value, status, line in ready.told:
-        last = record.published[slot]
+        last = published[slot]
         if last is None:
-            last = record.published[slot] = PublishedRecord()
+            last = published[slot] = PublishedRecord()
         _tell_at_once(outlet, last, value, status, now, began, identity, line)
 
 

@@ -37,6 +37,11 @@ def look_ahead(run: EngineRun, most: int = EVERYTHING) -> bool:
     return run.engine.look_ahead(run.engine.clock, SECOND, most)
 
 
+def stored(run: EngineRun) -> dict[bytes, bytes]:
+    """All that the store holds."""
+    return dict(run.store.scan(b""))
+
+
 def test_nothing_is_told_before_its_tick(tmp_path: Path) -> None:
     """However early it is worked out; the tick then tells it."""
     run = running(tmp_path)
@@ -130,3 +135,17 @@ def test_a_sku_that_only_a_rejected_reservation_named_is_told_nothing(tmp_path: 
     look_ahead(run)
     run.advance(TICK + SECOND)
     assert [line[0] for line in told(run)] == ["A"]
+
+
+@pytest.mark.parametrize("granularity", ["sku", "location"])
+def test_what_is_stored_does_not_tell_whether_somebody_looked(
+    granularity: str, tmp_path: Path
+) -> None:
+    """A commit between the look and the tick, and the tick's, store what they store without it."""
+    runs = [running(tmp_path / name, {"granularity": granularity}) for name in ("one", "other")]
+    look_ahead(runs[0])
+    for now in (TICK - SECOND // 10, TICK):
+        for run in runs:
+            run.feed(movement_line("12:00:00.9 sale A@L 2", now), now)
+        assert stored(runs[0]) == stored(runs[1])
+        look_ahead(runs[0])
