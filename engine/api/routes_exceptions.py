@@ -23,7 +23,9 @@ from engine.core.dead_letters import Wanted
 
 DEFAULT_ROWS: Final = 100
 NO_BODY: Final = b"{}"
-ID_PATTERN: Final = "^x-[0-9]{8,18}$"
+ID_PATTERN: Final = r"^x-([0-9]{1,4}-)?[0-9]{8,18}$"
+"""On Kafka a name holds the number of the partition that keeps the exception."""
+PAGE_PATTERN: Final = r"^x-[0-9]{1,18}(\.[0-9]{1,18})*$"
 
 
 class ExceptionsQuery(msgspec.Struct):
@@ -43,7 +45,7 @@ class ExceptionsQuery(msgspec.Struct):
     ] = []
     limit: Annotated[int, Meta(ge=1, le=MAX_PAGE_ROWS)] = DEFAULT_ROWS
     after: Annotated[
-        Annotated[str, Meta(pattern=ID_PATTERN)] | None,
+        Annotated[str, Meta(pattern=PAGE_PATTERN)] | None,
         Meta(description="`next` of the page before."),
     ] = None
 

@@ -7,7 +7,9 @@ import logging
 import socket
 import ssl
 import threading
-from typing import Final
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, Final
 
 import structlog
 import uvicorn
@@ -59,6 +61,7 @@ class Server:
             self._config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
         self._server = uvicorn.Server(self._config)
         self._started = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
     @property
@@ -73,6 +76,11 @@ class Server:
         self._thread.start()
         self._started.wait(START_SECONDS)
 
+    def run_beside(self, work: Coroutine[Any, Any, None]) -> Future[None]:
+        """Have something done on the server's own thread and loop; it is cancelled with them."""
+        assert self._loop is not None, "the server was started"
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
     def stop(self) -> None:
         """Take no more calls, let those at hand end, and return when it is over."""
         self._server.should_exit = True
@@ -84,6 +92,7 @@ class Server:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._started.set()
         await self._server.serve(sockets=[self._socket])
 

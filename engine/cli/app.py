@@ -61,6 +61,7 @@ ENTRIES: Final = (
         group=True,
     ),
     Entry("worker", "engine.cli.worker", "Run a worker of the engine on Kafka.", group=True),
+    Entry("api", "engine.cli.api", "Serve HTTP over the engine on Kafka."),
     Entry("demo", "engine.cli.demo", "See a year of a real retailer's sales go through."),
 )
 

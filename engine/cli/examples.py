@@ -258,6 +258,13 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = MappingProxyType(
                 " --data dispatch \\\n    --redis-url redis://127.0.0.1:6379/0",
             ),
         ),
+        "api": (
+            _worker(
+                "With brokers and Redis on this machine",
+                "sellable api",
+                " --data api \\\n    --redis-url redis://127.0.0.1:6379/0 --listen 127.0.0.1:8080",
+            ),
+        ),
         "demo": (Example("A month of it", "sellable demo --days 31"),),
     }
 )

@@ -14,6 +14,7 @@ from engine.api.audit import AuditFile
 from engine.api.binding import Security, bind, check_exposure, parse_address
 from engine.api.embedded import EmbeddedRuntime
 from engine.api.keyring import KeyRing
+from engine.api.runtime import Runtime as Served
 from engine.api.server import Server
 from engine.cli.running import Listen
 from engine.embedded.loop import Visitors
@@ -70,6 +71,27 @@ def listening(listen: Listen, data: Path) -> Iterator[EmbeddedService]:
         ListenError: the address cannot be had, or would not be safe.
         SellableError: keys or audit record cannot be used.
     """
+    runtime = EmbeddedRuntime()
+    with serving(listen, data, runtime) as server:
+        service = EmbeddedService(runtime, server)
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_SECONDS)
+        service.start()
+        try:
+            yield service
+        finally:
+            service.close()
+            sys.setswitchinterval(before)
+
+
+@contextmanager
+def serving(listen: Listen, data: Path, runtime: Served) -> Iterator[Server]:
+    """A server over a runtime, with keys and audit record in the data folder; not yet started.
+
+    Raises:
+        ListenError: the address cannot be had, or would not be safe.
+        SellableError: keys or audit record cannot be used.
+    """
     host, port = parse_address(listen.address)
     key_file = listen.keys or data / keys.FILE_NAME
     security = Security(
@@ -82,15 +104,8 @@ def listening(listen: Listen, data: Path) -> Iterator[EmbeddedService]:
     keyring = KeyRing(key_file, must_have_keys=security.has_keys)
     with bind(host, port) as taken:
         record = AuditFile(listen.audit or data / audit.FILE_NAME)
-        runtime = EmbeddedRuntime()
-        app = create_app(runtime, keyring, record, listen.behind_proxy)
-        service = EmbeddedService(runtime, Server(app, taken, security))
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_SECONDS)
-        service.start()
         try:
-            yield service
+            app = create_app(runtime, keyring, record, listen.behind_proxy)
+            yield Server(app, taken, security)
         finally:
-            service.close()
             record.close()
-            sys.setswitchinterval(before)

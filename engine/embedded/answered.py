@@ -39,6 +39,14 @@ class KeyReusedError(UsageError):
     title = "The idempotency key belongs to another request"
 
 
+def key_reused() -> KeyReusedError:
+    """The error for a key that came again with another request."""
+    return KeyReusedError(
+        "this Idempotency-Key was used before, for a call with another content",
+        "Use a new key for every new request, and the same one for its repetitions only.",
+    )
+
+
 class AnswerRecord(msgspec.Struct, array_like=True, gc=False):
     """One answer: the fingerprint of what was asked, and the answer as MessagePack."""
 
@@ -67,10 +75,7 @@ class Answered:
                 return None
             record = msgspec.msgpack.decode(stored, type=AnswerRecord)
         if record.fingerprint != asked.fingerprint:
-            raise KeyReusedError(
-                "this Idempotency-Key was used before, for a call with another content",
-                "Use a new key for every new request, and the same one for its repetitions only.",
-            )
+            raise key_reused()
         return msgspec.msgpack.decode(record.answer, type=kind)
 
     def keep(self, asked: Idempotency, answer: msgspec.Struct) -> None:

@@ -33,14 +33,7 @@ def replay(
         UsageError: it is a warning, was dealt with before, or its payload cannot be mended.
         StillRefused: it was refused again.
     """
-    letter = find(runtime, exception)
-    if letter.record.outcome != REFUSED:
-        raise UsageError(
-            f"{exception} is a warning: its movement was applied",
-            "Correct the stock with a movement of its own, then dismiss the warning.",
-        )
-    if letter.status != OPEN:
-        raise UsageError(f"{exception} is {letter.status} already", "Nothing was changed.")
+    letter = check_open(find(runtime, exception), replayed=True)
     line = mended(letter, changes)
     outcome = runtime.replay(letter, line, accept_old, format_instant(wall_clock()))
     if outcome.refusal is not None:
@@ -56,16 +49,40 @@ def dismiss(runtime: Runtime, exception: str, reason: str) -> dict[str, Any]:
         NotFoundError: there is no such exception.
         UsageError: no reason is given, or it was dealt with before.
     """
-    if not reason.strip():
-        raise UsageError("a dismissal needs a reason", "Give one with --reason.")
-    letter = find(runtime, exception)
-    if letter.status != OPEN:
-        raise UsageError(f"{exception} is {letter.status} already", "Nothing was changed.")
+    check_reason(reason)
+    letter = check_open(find(runtime, exception))
     letter.status = DISMISSED
     letter.note = reason
     letter.changed_at = format_instant(wall_clock())
     runtime.keep_letter(letter)
     return {"exception": exception, "status": DISMISSED, "reason": reason}
+
+
+def check_reason(reason: str) -> None:
+    """Check that a dismissal says why.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if not reason.strip():
+        raise UsageError("a dismissal needs a reason", "Give one with --reason.")
+
+
+def check_open(letter: DeadLetter, replayed: bool = False) -> DeadLetter:
+    """Check that an exception waits to be dealt with, and return it.
+
+    Raises:
+        UsageError: it does not; or it is to be `replayed`, and its movement was applied.
+    """
+    exception = letter.record.exception
+    if replayed and letter.record.outcome != REFUSED:
+        raise UsageError(
+            f"{exception} is a warning: its movement was applied",
+            "Correct the stock with a movement of its own, then dismiss the warning.",
+        )
+    if letter.status != OPEN:
+        raise UsageError(f"{exception} is {letter.status} already", "Nothing was changed.")
+    return letter
 
 
 def find(runtime: Runtime, exception: str) -> DeadLetter:

@@ -71,11 +71,7 @@ class Looking:
             NotFoundError: there is no such channel.
         """
         rules = self.rules
-        found = self._channels.get(name)
-        if found is None:
-            known = ", ".join(channel.name for channel in rules.channels)
-            raise NotFoundError(f"there is no channel {name}", f"The channels are {known}.")
-        return found
+        return self._channels.get(name) or channel_of(rules, name)
 
     # --- published numbers ---------------------------------------------------------------------
 
@@ -90,7 +86,7 @@ class Looking:
         slot = self._slot(channel)
         if location is None:
             record = self._sku(sku)
-            last = None if record is None else _at(record.published, slot)
+            last = None if record is None else at_slot(record.published, slot)
         else:
             stored = self._get(records.key_name(sku, location))
             places = None if stored is None else self._decode_key(stored).published
@@ -133,7 +129,7 @@ class Looking:
             if channel.by_location:
                 last = (self._decode_key(stored).published or {}).get(slot)
             else:
-                last = _at(self._decode_sku(stored).published, slot)
+                last = at_slot(self._decode_sku(stored).published, slot)
             if last is not None:
                 found.append(published_key(sku, channel.name, location or None, last))
         return found, None
@@ -210,9 +206,14 @@ class Looking:
         """Return the next exceptions, oldest first, and after which to go on.
 
         Raises:
-            ValueError: `after` does not name an exception.
+            NotFoundError: `after` does not name an exception.
         """
-        start = records.EXCEPTION if after is None else exception_name(after) + b"\0"
+        try:
+            start = records.EXCEPTION if after is None else exception_name(after) + b"\0"
+        except ValueError as error:
+            raise NotFoundError(
+                f"no page ends with {after!r}", "Send `after` as `next` of the page before."
+            ) from error
         found: list[DeadLetter] = []
         last_read = ""
         for read, (_, stored) in enumerate(self.runtime.store.scan(records.EXCEPTION, start)):
@@ -241,6 +242,19 @@ class Looking:
         return read_dead_letter(stored)
 
 
+def channel_of(rules: RuleSet, name: str) -> Channel:
+    """Return a channel of a rule set.
+
+    Raises:
+        NotFoundError: there is no such channel.
+    """
+    found = rules.channel(name)
+    if found is None:
+        known = ", ".join(channel.name for channel in rules.channels)
+        raise NotFoundError(f"there is no channel {name}", f"The channels are {known}.")
+    return found
+
+
 def check_key(channel: Channel, location: str | None) -> None:
     """Check that a channel may have a key with, or without, a location.
 
@@ -259,5 +273,6 @@ def check_key(channel: Channel, location: str | None) -> None:
         )
 
 
-def _at(published: Sequence[PublishedRecord | None], slot: int) -> PublishedRecord | None:
+def at_slot(published: Sequence[PublishedRecord | None], slot: int) -> PublishedRecord | None:
+    """Return the publication of a channel's slot, None before the first one."""
     return published[slot] if 0 <= slot < len(published) else None

@@ -16,7 +16,7 @@ from engine.embedded.group import Group, Part
 from engine.embedded.runtime import Runtime
 
 
-class _Identity(msgspec.Struct):
+class Identity(msgspec.Struct):
     """Whatever a refused line says about who it is."""
 
     source: Any = None
@@ -60,7 +60,7 @@ def _movement_answers(lines: Sequence[bytes], part: Part) -> list[MovementAnswer
 def _movement_answer(
     line: bytes, movement: Movement | Refusal, outcome: Outcome, exceptions: Sequence[Any]
 ) -> MovementAnswer:
-    who = _identity_of(line) if isinstance(movement, Refusal) else movement
+    who = identity_of(line) if isinstance(movement, Refusal) else movement
     refusal = outcome.refusal
     answer = MovementAnswer(
         who.source, who.id, who.sku, outcome.outcome, None if refusal is None else refusal.code
@@ -70,13 +70,13 @@ def _movement_answer(
     return answer
 
 
-def _identity_of(line: bytes) -> _Identity:
+def identity_of(line: bytes) -> Identity:
     """Read the identity of a refused line as far as it is text."""
     try:
-        found = msgspec.json.decode(line, type=_Identity)
+        found = msgspec.json.decode(line, type=Identity)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _Identity()
-    return _Identity(*(_text_or_none(value) for value in (found.source, found.id, found.sku)))
+        return Identity()
+    return Identity(*(_text_or_none(value) for value in (found.source, found.id, found.sku)))
 
 
 def _text_or_none(value: object) -> str | None:

@@ -59,6 +59,13 @@ class NotAllowedError(UsageError):
     title = "Not allowed"
 
 
+def not_allowed(name: str) -> NotAllowedError:
+    """The error for a reservation of a channel that the caller may not touch."""
+    return NotAllowedError(
+        f"the reservation {name} belongs to another channel", "Use a key for its channel."
+    )
+
+
 def reservation(order: ReservationOrder, origin: str) -> Request:
     """A request to take a reservation; the answer is a `ReservationAnswer`."""
 
@@ -98,10 +105,7 @@ def step(order: StepOrder, origin: str) -> Request:
         if record is None:
             raise unknown_reservation(*ref)
         if not order.caller.may_use(record.channel):
-            raise NotAllowedError(
-                f"the reservation {order.reservation} belongs to another channel",
-                "Use a key for its channel.",
-            )
+            raise not_allowed(order.reservation)
         now = _told_now(runtime)
 
         def finish(part: Part) -> None:
@@ -116,17 +120,7 @@ def step(order: StepOrder, origin: str) -> Request:
             if order.idempotency is not None:
                 group.answered.keep(order.idempotency, request.answer)
 
-        line = _encode(
-            {
-                "id": order.id,
-                "source": order.caller.source,
-                "type": order.type,
-                "sku": order.sku,
-                "reservation": order.reservation,
-                "occurred_at": now,
-                **order.fields,
-            }
-        )
+        line = step_line(order, now)
         group.add_reservations([line], origin, [ref], digest, finish)
 
     return Request(1, begin)
@@ -165,7 +159,7 @@ class _Reserving:
         self.request = request
         self.runtime: Runtime = group.runtime
         self.now = _told_now(self.runtime)
-        self.lines = [_reserve_line(order, line, self.now) for line in order.lines]
+        self.lines = [reserve_line(order, line, self.now) for line in order.lines]
 
     def begin(self, origin: str) -> None:
         """Put the lines to the engine that are to be decided by it."""
@@ -200,7 +194,7 @@ class _Reserving:
         record = engine.reservation(self.order.lines[0].sku, name)
         if record is None or record.status == records.EARLY:
             return [Foreseen(ACCEPTED)]
-        return [Foreseen(REFUSED, refusal=_exists(self.order.lines[0].sku, name))]
+        return [Foreseen(REFUSED, refusal=exists(self.order.lines[0].sku, name))]
 
     def _answer(self, foreseen: list[Foreseen], places: dict[int, int], part: Part) -> None:
         decided: dict[str, list[Decision]] = {}
@@ -209,15 +203,15 @@ class _Reserving:
         lines = []
         for place, (line, one) in enumerate(zip(self.order.lines, foreseen, strict=True)):
             if place not in places:
-                lines.append(_untaken(line, one))
+                lines.append(untaken(line, one))
                 continue
             outcome, decisions = part.outcomes[places[place]], decided.get(line.sku, [])
-            lines.append(_taken(line, outcome, decisions))
+            lines.append(taken(line, outcome, decisions))
             as_foreseen = bool(decisions) and decisions[0].outcome == one.outcome
             assert len(foreseen) == 1 or as_foreseen, f"{line} came to {outcome}, not to {one}"
         answer = ReservationAnswer(
             reservation=self.order.body.reservation,
-            outcome=_overall(lines),
+            outcome=overall(lines),
             decided_at=self.now,
             lines=lines,
             decisions=list(part.decisions),
@@ -228,7 +222,23 @@ class _Reserving:
             self.group.answered.keep(self.order.idempotency, answer)
 
 
-def _reserve_line(order: ReservationOrder, line: ReservationLine, now: str) -> bytes:
+def step_line(order: StepOrder, now: str) -> bytes:
+    """The movement of a step; `now` is when it happened where the order does not say."""
+    return _encode(
+        {
+            "id": order.id,
+            "source": order.caller.source,
+            "type": order.type,
+            "sku": order.sku,
+            "reservation": order.reservation,
+            "occurred_at": now,
+            **order.fields,
+        }
+    )
+
+
+def reserve_line(order: ReservationOrder, line: ReservationLine, now: str) -> bytes:
+    """The movement that asks for a line of a reservation; `now` is when it was asked for."""
     body = order.body
     partial = body.allow_partial if line.allow_partial is None else line.allow_partial
     told: dict[str, Any] = {
@@ -254,7 +264,7 @@ def _reserve_line(order: ReservationOrder, line: ReservationLine, now: str) -> b
     return _encode(told)
 
 
-def _taken(line: ReservationLine, outcome: Outcome, decisions: Sequence[Decision]) -> LineAnswer:
+def taken(line: ReservationLine, outcome: Outcome, decisions: Sequence[Decision]) -> LineAnswer:
     """The answer for a line that was put to the engine."""
     answer = LineAnswer(line.sku, line.location, line.quantity, 0, outcome.outcome)
     if outcome.refusal is not None:
@@ -268,7 +278,7 @@ def _taken(line: ReservationLine, outcome: Outcome, decisions: Sequence[Decision
     return answer
 
 
-def _untaken(line: ReservationLine, foreseen: Foreseen) -> LineAnswer:
+def untaken(line: ReservationLine, foreseen: Foreseen) -> LineAnswer:
     """The answer for a line that was not put to the engine."""
     answer = LineAnswer(line.sku, line.location, line.quantity, 0, NOT_TAKEN)
     if foreseen.outcome in (REFUSED, DUPLICATE):
@@ -278,7 +288,8 @@ def _untaken(line: ReservationLine, foreseen: Foreseen) -> LineAnswer:
     return answer
 
 
-def _overall(lines: Sequence[LineAnswer]) -> str:
+def overall(lines: Sequence[LineAnswer]) -> str:
+    """What became of a reservation, by what became of its lines."""
     outcomes = [line.outcome for line in lines]
     for outcome in (REFUSED, DUPLICATE, REJECTED, DECIDED_EXPIRED, PARTIAL):
         if outcome in outcomes:
@@ -292,7 +303,8 @@ def _told_now(runtime: Runtime) -> str:
     return format_instant(runtime.now() if clock is None else clock)
 
 
-def _exists(sku: str, name: str) -> Refusal:
+def exists(sku: str, name: str) -> Refusal:
+    """Why a reservation is refused whose name is taken."""
     return Refusal(RESERVATION_EXISTS, f"{sku} has, or had, a reservation {name} already")
 
 

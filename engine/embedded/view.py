@@ -5,7 +5,7 @@ A view sees what was committed last. It changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -54,11 +54,20 @@ class Answer:
     last_movements: tuple[Trace, ...]
 
 
-class View:
-    """What a store says, under the rules it was last run with."""
+# A key's last publication, by channel and location.
+Published = Callable[[str, str | None], PublishedRecord | None]
 
-    def __init__(self, store: StoreReader) -> None:
+
+class View:
+    """What a store says, under the rules it was last run with.
+
+    `published` tells what was published last of the SKU that is looked at, where that is not in the
+    store.
+    """
+
+    def __init__(self, store: StoreReader, published: Published | None = None) -> None:
         self.store = store
+        self._published = published
         stored = store.get(records.META)
         self.standing = (
             Standing() if stored is None else msgspec.msgpack.decode(stored, type=Standing)
@@ -210,20 +219,28 @@ class View:
         self, rules: RuleSet, channel: Channel, sku: str, record: SkuRecord, location: str | None
     ) -> ChannelKey:
         explanation = self._explanation(rules, channel, sku, record, location)
-        slot, value = self._slot(channel), explanation.available
-        last: PublishedRecord | None = None
-        if location is None:
-            last = record.published[slot] if 0 <= slot < len(record.published) else None
+        value = explanation.available
+        if self._published is None:
+            last = self._stored(channel, sku, record, location)
         else:
-            stored = self.store.get(records.key_name(sku, location))
-            if stored is not None:
-                key = msgspec.msgpack.decode(stored, type=KeyRecord)
-                last = (key.published or {}).get(slot)
+            last = self._published(channel.name, location)
         if last is not None and not last.version:
             last = None
         due = self._due(rules, channel, sku, record, location, last, explanation)
         status = STATUS_NAMES[status_of(value, channel.publish.low_stock)]
         return ChannelKey(channel.name, location, last, value, status, due)
+
+    def _stored(
+        self, channel: Channel, sku: str, record: SkuRecord, location: str | None
+    ) -> PublishedRecord | None:
+        """Return a key's last publication as the store has it."""
+        slot = self._slot(channel)
+        if location is None:
+            return record.published[slot] if 0 <= slot < len(record.published) else None
+        stored = self.store.get(records.key_name(sku, location))
+        if stored is None:
+            return None
+        return (msgspec.msgpack.decode(stored, type=KeyRecord).published or {}).get(slot)
 
     def _due(
         self,

@@ -94,6 +94,7 @@ ENVELOPES: Final = "ledger.envelopes"
 CHANGELOG: Final = "ledger.changelog"
 CONTENTS: Final = "control.contents"
 QUANTITIES: Final = "quantities.{channel}"
+STANDINGS: Final = "channels.standing"
 AVAILABILITY: Final = "availability.{channel}"
 DECISIONS: Final = "reservations.decisions"
 POSTINGS: Final = "erp.postings"
@@ -206,6 +207,15 @@ TOPICS: Final = (
         "quantities (JSON)",
         cleanup=Cleanup.COMPACT,
         config={**COMPACT_SOON, "min.compaction.lag.ms": str(QUANTITIES_LAG_MS)},
+    ),
+    Topic(
+        STANDINGS,
+        Direction.INSIDE,
+        "How far each channel is behind, told by its publish worker once a second.",
+        "the channel",
+        "standings (JSON)",
+        partitions=Partitions.ONE,
+        cleanup=Cleanup.COMPACT,
     ),
     Topic(
         AVAILABILITY,

@@ -16,10 +16,11 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from engine.kafka.batches import Record, read_whole_records
-from engine.kafka.catalogue import AVAILABILITY, QUANTITIES, SNAPSHOTS, of_channel
+from engine.kafka.catalogue import AVAILABILITY, QUANTITIES, SNAPSHOTS, STANDINGS, of_channel
 from engine.kafka.changelog import BATCH_BYTES
 from engine.kafka.channel_publisher import ChannelPublisher
 from engine.kafka.channel_snapshot import ChannelCut, ChannelCuts, channel_snapshot
+from engine.kafka.channel_standing import TELL_EVERY_S, ChannelTold, encode_standing
 from engine.kafka.clients import make_consumer
 from engine.kafka.contents import Contents
 from engine.kafka.fencing import RENEW_AFTER_S, Identity, claim, fenced_producer, renew
@@ -68,6 +69,8 @@ class ChannelOwner:
         self._notice: RulesNotice | None = None
         self._cuts = ChannelCuts(self.publisher, settings.partitions)
         self._complete: list[ChannelCut] = []
+        self._published = 0
+        self._told_at = 0.0
         self._is_live = False
         self._telling = asyncio.Lock()
         self._is_resting = False
@@ -83,7 +86,8 @@ class ChannelOwner:
         settings, channel = self._settings, self._channel
         availability = _places(settings, of_channel(AVAILABILITY, channel))
         quantities = _places(settings, of_channel(QUANTITIES, channel))
-        written = [*availability, self._snapshot_place]
+        standings = TopicPartition(settings.topic(STANDINGS), 0)
+        written = [*availability, self._snapshot_place, standings]
         identity = await claim(settings, f"publish-{channel}", written)
         producer = await fenced_producer(settings, identity, max_batch_size=BATCH_BYTES)
         consumer = make_consumer(
@@ -131,6 +135,8 @@ class ChannelOwner:
     ) -> None:
         started = time.monotonic()
         await _read_all(consumer, availability, self._take_publications)
+        # Versions count the publications of a key.
+        self._published = sum(key.last.version for key in self.publisher.keys.values())
         await _read_all(consumer, quantities, self._take_quantities)
         self._is_live = True
         self._log.info(
@@ -210,6 +216,7 @@ class ChannelOwner:
             async with self._telling:
                 if not self.publisher.idle(tick):
                     await self._publish(senders, tick)
+                await self._tell_standing(senders[0], tick)
             self._count()
 
     async def _next_tick(self) -> int:
@@ -239,6 +246,19 @@ class ChannelOwner:
         for since in waited:
             observe((now - since) / MICROSECONDS_PER_SECOND)
         self._metrics.publications.labels(self._channel).inc(len(waited))
+        self._published += len(waited)
+
+    async def _tell_standing(self, sender: Sender, tick: int) -> None:
+        """Tell now and then how far the channel is, once all that is due on the tick is told."""
+        now = time.monotonic()
+        if now - self._told_at < TELL_EVERY_S:
+            return
+        self._told_at = now
+        publisher = self.publisher
+        told = ChannelTold(
+            self._channel, tick, self._published, publisher.pending(), publisher.oldest()
+        )
+        await sender.send({STANDINGS: [(self._channel.encode(), encode_standing(told), [])]})
 
     def _count(self) -> None:
         oldest = self.publisher.oldest()

@@ -163,8 +163,26 @@ class _Dispatch:
         for place, stored in zip(known, await self._stored(list(known)), strict=True):
             if stored != known[place] and self.places.at.get(place) == known[place]:
                 self.places.lose(place)
+        await self._pass_markers()
         self._lag.measure(self.places.at)
         self._looked_at = time.monotonic()
+
+    async def _pass_markers(self) -> None:
+        """Bring positions over what holds no message, such as the marks of new owners.
+
+        Whoever compares the positions in Redis with the ends of the topics then sees that nothing
+        is missing.
+        """
+        for place, at in list(self.places.at.items()):
+            if place in self.places.lost:
+                continue
+            position = await self._member.position(place)
+            if position > (at or 0):
+                done = await self._model.write(name_of_place(place), at, [(position, ())])
+                if done.moved:
+                    self.places.lose(place)
+                elif place in self.places.at:
+                    self.places.at[place] = position
 
     async def _find_lost(self) -> None:
         """Go on with the lost partitions from where Redis stands."""
@@ -190,7 +208,7 @@ class _Dispatch:
 
     async def _stored(self, places: Sequence[TopicPartition]) -> list[int | None]:
         """Where Redis stands."""
-        return await self._model.positions([_name(place) for place in places])
+        return await self._model.positions([name_of_place(place) for place in places])
 
     async def _bring(self) -> None:
         try:
@@ -210,7 +228,7 @@ class _Dispatch:
 
     async def _write(self, place: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
         batches = list(self._batches(records))
-        done = await self._model.write(_name(place), self.places.at[place], batches)
+        done = await self._model.write(name_of_place(place), self.places.at[place], batches)
         if done.moved:
             if place in self.places.at:
                 self.places.lose(place)
@@ -247,7 +265,7 @@ class _Dispatch:
         return Row(said.sku, field, said.version, record.value)
 
 
-def _name(place: TopicPartition) -> str:
+def name_of_place(place: TopicPartition) -> str:
     """The name of a partition among the positions in Redis."""
     return f"{place.topic}/{place.partition}"
 

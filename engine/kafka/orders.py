@@ -29,9 +29,15 @@ async def order_snapshot(settings: KafkaSettings) -> None:
 
 
 async def order_replay(
-    settings: KafkaSettings, exception: str, movement: bytes, accept_old: bool = False
+    settings: KafkaSettings,
+    exception: str,
+    movement: bytes,
+    accept_old: bool = False,
+    order: str = "",
 ) -> None:
     """Have a mended movement taken in place of a refused one.
+
+    `order` is a name of the order, by which its outcome is known (`replay_origin`).
 
     Raises:
         SellableError: the ledger's topics are not as they must be.
@@ -39,8 +45,8 @@ async def order_replay(
     """
     async with make_producer(settings, "orders") as producer:
         name = await write_content(producer, settings, {MOVEMENT: movement})
-    entry = ControlEntry(REPLAY, name, {"exception": exception, "accept_old": accept_old})
-    await _order(settings, entry)
+    fields: dict[str, str | int | bool | None] = {"exception": exception, "order": order}
+    await _order(settings, ControlEntry(REPLAY, name, {**fields, "accept_old": accept_old}))
 
 
 async def order_dismissal(settings: KafkaSettings, exception: str, reason: str) -> None:

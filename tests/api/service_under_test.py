@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -233,6 +233,18 @@ class Shop:
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
+
+    def exceptions(self, **asked: Any) -> Iterator[dict[str, Any]]:
+        """All exceptions, page by page."""
+        after: str | None = None
+        while True:
+            more = {} if after is None else {"after": after}
+            page = self.http.get("/v1/exceptions", params={**asked, **more}).json()
+            assert len(page["exceptions"]) <= asked.get("limit", 100)
+            yield from page["exceptions"]
+            after = page["next"]
+            if after is None:
+                return
 
     def published(self, sku: str, channel: str, value: int, location: str | None = None) -> Any:
         """Wait until a channel was told a number, and return the item."""

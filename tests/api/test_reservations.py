@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.service_under_test import Shop, movement, now, unique, until
+from tests.api.service_under_test import EmbeddedEngine, Shop, movement, now, unique, until
 
 
 def stock(shop: Shop, sku: str) -> dict[str, Any]:
@@ -92,17 +92,28 @@ def test_several_skus_are_held_together(shop: Shop) -> None:
 
 
 def test_of_several_skus_nothing_is_held_when_one_is_short(shop: Shop) -> None:
-    """The short one has its decision; the others were not taken, not even for a moment."""
+    """The short one has its decision, and says what is available."""
     there, short = shop.stocked(2), shop.stocked(2)
-    body = lines((there, 1), (short, 3))
-    answer = shop.http.post("/v1/reservations", json=body)
+    answer = shop.http.post("/v1/reservations", json=lines((there, 1), (short, 3)))
     assert answer.status_code == 409
     told = answer.json()
     assert [line["outcome"] for line in told["lines"]] == ["not_taken", "rejected"]
+    assert "2 available" in told["detail"]
+    assert [one["outcome"] for one in told["decisions"] if one["sku"] == short] == ["rejected"]
+    assert [stock(shop, sku)["unallocated_reserved"] for sku in (there, short)] == [0, 0]
+
+
+def test_in_the_embedded_engine_nothing_is_held_even_for_a_moment(own: EmbeddedEngine) -> None:
+    """One engine has all SKUs: it looks at every line before it takes one."""
+    own.start()
+    shop = Shop(own.url)
+    there, short = shop.stocked(2), shop.stocked(2)
+    body = lines((there, 1), (short, 3))
+    told = shop.http.post("/v1/reservations", json=body).json()
     assert [one["sku"] for one in told["decisions"]] == [short]
-    state = stock(shop, there)
-    assert (state["unallocated_reserved"], state["version"]) == (0, 1)
+    assert stock(shop, there)["version"] == 1
     missing = shop.http.get(f"/v1/reservations/{there}/{body['reservation']}")
+    shop.close()
     assert missing.status_code == 404
 
 

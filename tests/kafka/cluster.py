@@ -175,7 +175,8 @@ def worker(settings: KafkaSettings, kind: str, log: Path, **more: object) -> Chi
 
 def worker_words(settings: KafkaSettings, kind: str, **more: object) -> list[str]:
     """The command line of a worker; `more` are options beside the ones that tests set."""
-    words = [sys.executable, "-m", "engine.cli.main", "worker", kind]
+    command = [kind] if kind == "api" else ["worker", kind]
+    words = [sys.executable, "-m", "engine.cli.main", *command]
     names = ("brokers", "rules", "data", "topic_prefix", "session_timeout_ms")
     given = {name: getattr(settings, name) for name in names}
     for name, value in {**given, **more}.items():

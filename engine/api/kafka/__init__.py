@@ -1,0 +1,1 @@
+"""The engine on Kafka as the HTTP service sees it."""

@@ -1,0 +1,51 @@
+"""The rules in force in each partition of the ledger, from the content that its log names."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from engine.api.kafka.replica import Replica
+from engine.contracts.errors import CorruptStateError
+from engine.kafka.contents import Contents
+from engine.kafka.rules_content import no_rules, read_rules
+from engine.kafka.settings import KafkaSettings
+from engine.rules.ruleset import RuleSet
+
+KEPT_RULES: Final = 4
+"""Rule sets that are kept: partitions differ for a moment, while new rules reach them."""
+
+
+class RulesInForce:
+    """Rule sets by the names of their contents."""
+
+    def __init__(self, settings: KafkaSettings, replica: Replica) -> None:
+        self._contents = Contents(settings)
+        self._replica = replica
+        self._kept: OrderedDict[str, RuleSet] = OrderedDict({"": no_rules()})
+
+    async def of(self, partition: int) -> RuleSet:
+        """The rules in force in a partition; waits until their content is there.
+
+        Raises:
+            CorruptStateError: they cannot be loaded, though the ledger has.
+            KafkaError: the brokers refuse.
+        """
+        name = self._replica.ledgers[partition].rules
+        found = self._kept.get(name)
+        if found is not None:
+            return found
+        found = await read_rules(self._contents, name)
+        if found is None:
+            raise CorruptStateError(
+                f"the rules in force, {name}, cannot be loaded",
+                "Run the same version of the engine here as the ledger workers do.",
+            )
+        self._kept[name] = found
+        while len(self._kept) > KEPT_RULES:
+            self._kept.popitem(last=False)
+        return found
+
+    async def newest(self) -> RuleSet:
+        """The rules in force where nothing is asked of one SKU: those of the first partition."""
+        return await self.of(0)

@@ -1,0 +1,84 @@
+"""One service over the engine on Kafka for the whole conformance suite of the HTTP calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.kafka.settings import KafkaSettings
+from tests.api.service_under_test import RULES, Shop
+from tests.kafka.broker import Broker, NamedBroker
+from tests.kafka.cluster import make_topics
+from tests.kafka.conftest import settings_maker
+from tests.kafka.fleet import Fleet
+from tests.kafka.processes import free_port
+from tests.kafka.redis_server import RedisServer
+from tests.oracle import write_rules_folder
+
+
+class KafkaEngine:
+    """The workers of one engine, a Redis, and processes that serve HTTP, each by its name."""
+
+    def __init__(self, settings: KafkaSettings, folder: Path) -> None:
+        self.settings = settings
+        self.fleet = Fleet(settings, folder)
+        self.redis = RedisServer(folder)
+        self.ports = {"api-1": free_port(), "api-2": free_port()}
+        self._folder = folder
+
+    @property
+    def url(self) -> str:
+        """Where the first process listens."""
+        return self.url_of("api-1")
+
+    @property
+    def data(self) -> Path:
+        """Where the keys and the audit record of the first process lie."""
+        return self._folder / "api-1"
+
+    def url_of(self, name: str) -> str:
+        """Where a process listens."""
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+    def start(self) -> None:
+        """Start everything, with one process that serves."""
+        self.redis.start()
+        write_rules_folder(RULES, self.settings.rules)
+        asyncio.run(make_topics(self.settings, list(RULES["channels"])))
+        self.fleet.start("ingest", "ledger", "publish")
+        self.fleet.start("dispatch", redis_url=self.redis.url)
+        self.serve("api-1")
+
+    def serve(self, name: str) -> None:
+        """Start a process that serves, and wait until it does."""
+        listen = f"127.0.0.1:{self.ports[name]}"
+        self.fleet.start(name, redis_url=self.redis.url, listen=listen)
+
+    def stop(self) -> None:
+        """End everything in good order."""
+        self.fleet.stop_all()
+        self.redis.stop()
+
+
+@pytest.fixture(scope="session")
+def service(
+    shared_broker: Broker | NamedBroker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[KafkaEngine]:
+    """The service of the whole suite; its tests keep apart by their SKUs."""
+    folder = tmp_path_factory.mktemp("kafka-api")
+    engine = KafkaEngine(settings_maker(shared_broker.bootstrap, folder)(), folder)
+    with engine.fleet:
+        engine.start()
+        yield engine
+        engine.stop()
+
+
+@pytest.fixture
+def shop(service: KafkaEngine) -> Iterator[Shop]:
+    """A caller of the service."""
+    made = Shop(service.url)
+    yield made
+    made.close()
