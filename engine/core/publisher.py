@@ -156,10 +156,15 @@ class Publisher:
         return self._seen_ahead < len(dirty)
 
     def _work_out(self, sku: Sku, time: str) -> Ready | None:
-        """Return what the SKU would be told; None where something holds a publication back."""
-        self.sums.fold(self.book, sku)
+        """Return what the SKU would be told; None where something holds a publication back.
+
+        None, too, of a SKU last summed under other rules. A commit may come before the tick, and
+        what is stored must not tell that somebody looked.
+        """
         record = sku.record
-        # A commit may come before the tick: what is stored must not tell that somebody looked.
+        if record.epoch != self.sums.epoch:
+            return None
+        self.sums.fold(self.book, sku)
         published = record.published
         trace = record.trail[-1]
         cause = Cause(*trace[:3])

@@ -149,3 +149,17 @@ def test_what_is_stored_does_not_tell_whether_somebody_looked(
             run.feed(movement_line("12:00:00.9 sale A@L 2", now), now)
         assert stored(runs[0]) == stored(runs[1])
         look_ahead(runs[0])
+
+
+def test_a_sku_is_not_summed_under_new_rules_before_its_tick(tmp_path: Path) -> None:
+    """Nor does what is stored tell that somebody looked after the rules had changed."""
+    two_less = {"channels": {"web": {}}, "rules": [{"name": "two", "buffer": {"units": 2}}]}
+    runs = [running(tmp_path / name) for name in ("one", "other")]
+    for run in runs:
+        run.change_rules(two_less)
+    look_ahead(runs[0])
+    for now in (TICK - SECOND // 10, TICK):
+        for run in runs:
+            run.feed(movement_line("12:00:00.9 sale B@L 2", now), now)
+        assert stored(runs[0]) == stored(runs[1])
+    assert [line[:2] for line in told(runs[0])] == [("A", 3), ("B", 0)]
