@@ -16,6 +16,7 @@ from benchmarks.http import measure_http, print_http
 from benchmarks.inv1 import generate, write_openings
 from benchmarks.inv1_lines import CHANNELS, Workload
 from benchmarks.kafka_ingest import measure_ingest
+from benchmarks.kafka_latency import measure_kafka_latency, print_kafka_latency
 from benchmarks.kafka_ledger import measure_ledger
 from benchmarks.kafka_publish import measure_publish
 from benchmarks.kafka_report import WorkerRow, print_phases, print_worker
@@ -154,6 +155,19 @@ def kafka_publish(
     )
 
 
+def kafka_latency(
+    rate: Annotated[int, typer.Option(help="Movements a second to offer.")] = 8_000,
+    seconds: Annotated[int, typer.Option(help="For how long.")] = 20,
+) -> None:
+    """How long from a movement that is produced to its availability that is consumed?
+
+    A broker, ingest, ledger and publish on this machine, an open loop.
+    """
+    with tempfile.TemporaryDirectory(prefix="sellable-bench-") as temporary:
+        measured = measure_kafka_latency(rate, seconds, Path(temporary), _tell)
+    print_kafka_latency(measured, Console())
+
+
 def kafka_restore(
     count: Annotated[int, typer.Option(help="How many keys, at ten locations.")] = 1_000_000,
     movements: Movements = SERIES_MOVEMENTS,
@@ -193,6 +207,7 @@ def main() -> None:
         latency,
         http,
         kafka_ingest,
+        kafka_latency,
         kafka_ledger,
         kafka_publish,
         kafka_restore,

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -32,7 +32,6 @@ from benchmarks.inv1_lines import (
     sku_name,
 )
 from benchmarks.process import ROOT, FailedRunError, Folders, command, machine, on_one_core
-from benchmarks.report import MICROSECONDS
 from benchmarks.rules import write_rules
 
 SKUS = 20_000
@@ -45,6 +44,7 @@ SETTLE_SECONDS = 5.0
 START_SECONDS = 60.0
 TICK_SECONDS = 1.0
 MS = 1_000
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 
 
 class Cause(msgspec.Struct):
@@ -128,16 +128,46 @@ def _file(folders: Folders, channel: str) -> Path:
     return folders.out / f"availability.{channel}.ndjson"
 
 
-def _open_keys(stdin: IO[bytes], folders: Folders) -> None:
+def opening_lines() -> Iterator[bytes]:
+    """One receipt for each key, in an order that opens the SKUs one after the other, as of now."""
     now = InstantText()(int(time.time() * MS))
-    for start in range(0, SKUS, 1_000):
-        stdin.writelines(
-            f'{{"id":"open-{sku}-{location}","source":"wms","type":"receipt",'
-            f'"sku":"{sku_name(sku)}","location":"{location_name(location)}",'
-            f'"quantity":{STOCK},"occurred_at":"{now}"}}\n'.encode()
-            for sku in range(start, start + 1_000)
-            for location in range(LOCATIONS)
-        )
+    for sku in range(SKUS):
+        for location in range(LOCATIONS):
+            yield (
+                f'{{"id":"open-{sku}-{location}","source":"wms","type":"receipt",'
+                f'"sku":"{sku_name(sku)}","location":"{location_name(location)}",'
+                f'"quantity":{STOCK},"occurred_at":"{now}"}}\n'
+            ).encode()
+
+
+def sales(rate: int, seconds: int, begin: float) -> Iterator[tuple[float, list[bytes]]]:
+    """Sales of Zipf-drawn keys in chunks, each with the time at which it is due to be offered.
+
+    Their ids count from 0.
+    """
+    instant = InstantText()
+    each = max(1, round(rate * CHUNK_SECONDS))
+    chunks = round(seconds / CHUNK_SECONDS)
+    workload = Workload(movements=chunks * each, skus=SKUS, locations=LOCATIONS)
+    keys = iter(draw_keys(workload, np.random.default_rng(workload.seed)).tolist())
+    number = 0
+    for chunk in range(chunks):
+        due = begin + chunk * CHUNK_SECONDS
+        at = instant(int(due * MS))
+        lines = []
+        for _ in range(each):
+            sku, location = divmod(next(keys), LOCATIONS)
+            lines.append(
+                f'{{"id":"{number}","source":"pos-{location:04d}","type":"sale",'
+                f'"sku":"SKU-{sku:07d}","location":"L-{location:03d}","quantity":1,'
+                f'"occurred_at":"{at}"}}\n'.encode()
+            )
+            number += 1
+        yield due, lines
+
+
+def _open_keys(stdin: IO[bytes], folders: Folders) -> None:
+    stdin.writelines(opening_lines())
     stdin.flush()
     deadline = time.time() + START_SECONDS
     while not all(_has_lines(_file(folders, channel), SKUS) for channel in CHANNELS):
@@ -151,32 +181,14 @@ def _has_lines(path: Path, count: int) -> bool:
 
 
 def _offer(stdin: IO[bytes], rate: int, seconds: int) -> list[float]:
-    """Offers sales of Zipf-drawn keys at the rate; returns when each was due to be offered."""
-    instant = InstantText()
-    each = max(1, round(rate * CHUNK_SECONDS))
-    chunks = round(seconds / CHUNK_SECONDS)
-    workload = Workload(movements=chunks * each, skus=SKUS, locations=LOCATIONS)
-    keys = iter(draw_keys(workload, np.random.default_rng(workload.seed)).tolist())
+    """Offers sales at the rate; returns when each was due to be offered."""
     offered_at: list[float] = []
-    begin = time.time()
-    number = 0
-    for chunk in range(chunks):
-        due = begin + chunk * CHUNK_SECONDS
+    for due, lines in sales(rate, seconds, time.time()):
         wait = due - time.time()
         if wait > 0:
             time.sleep(wait)
-        at = instant(int(due * MS))
-        lines = []
-        for _ in range(each):
-            sku, location = divmod(next(keys), LOCATIONS)
-            lines.append(
-                f'{{"id":"{number}","source":"pos-{location:04d}","type":"sale",'
-                f'"sku":"SKU-{sku:07d}","location":"L-{location:03d}","quantity":1,'
-                f'"occurred_at":"{at}"}}\n'
-            )
-            number += 1
-        offered_at.extend([due] * each)
-        stdin.write("".join(lines).encode())
+        offered_at.extend([due] * len(lines))
+        stdin.write(b"".join(lines))
         stdin.flush()
     return offered_at
 
@@ -204,11 +216,17 @@ def _after_tick(watcher: Watcher, offered_at: list[float], first: int) -> list[f
 def print_latency(latency: Latency, console: Console) -> None:
     """Prints the quantiles."""
     title = f"Publication after its tick, {latency.rate:,} movements a second offered"
+    print_quantiles(title, {"after the tick": latency.after_tick}, console)
+
+
+def print_quantiles(title: str, measured: Mapping[str, Sequence[float]], console: Console) -> None:
+    """Prints quantiles of seconds in milliseconds, a column for each thing that was measured."""
     table = Table(title=title, title_justify="left", caption=machine())
     table.add_column("quantile")
-    table.add_column("milliseconds", justify="right")
-    values = np.array(latency.after_tick) * MICROSECONDS / MS
-    for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)):
-        table.add_row(name, f"{np.quantile(values, share):.1f}")
-    table.add_row("publications", f"{len(values):,}")
+    for name in measured:
+        table.add_column(name, justify="right")
+    columns = [np.array(values) * MS for values in measured.values()]
+    for name, share in QUANTILES.items():
+        table.add_row(name, *(f"{np.quantile(values, share):.1f} ms" for values in columns))
+    table.add_row("publications", *(f"{len(values):,}" for values in columns))
     console.print(table)
