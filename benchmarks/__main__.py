@@ -158,13 +158,14 @@ def kafka_publish(
 def kafka_latency(
     rate: Annotated[int, typer.Option(help="Movements a second to offer.")] = 8_000,
     seconds: Annotated[int, typer.Option(help="For how long.")] = 20,
+    partitions: Annotated[int, typer.Option(help="Partitions of the ledger.")] = 4,
 ) -> None:
     """How long from a movement that is produced to its availability that is consumed?
 
     A broker, ingest, ledger and publish on this machine, an open loop.
     """
     with tempfile.TemporaryDirectory(prefix="sellable-bench-") as temporary:
-        measured = measure_kafka_latency(rate, seconds, Path(temporary), _tell)
+        measured = measure_kafka_latency(rate, seconds, partitions, Path(temporary), _tell)
     print_kafka_latency(measured, Console())
 
 

@@ -27,7 +27,6 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from rich.console import Console
 
 from benchmarks.inv1_lines import CHANNELS
-from benchmarks.kafka_log import PARTITIONS
 from benchmarks.kafka_workers import PATIENCE_S, Worker, start
 from benchmarks.latency import (
     SKUS,
@@ -94,7 +93,7 @@ class Watcher:
             places = [
                 TopicPartition(self._settings.topic(of_channel(AVAILABILITY, channel)), number)
                 for channel in CHANNELS
-                for number in range(PARTITIONS)
+                for number in range(self._settings.partitions)
             ]
             consumer.assign(places)
             await consumer.seek_to_beginning(*places)
@@ -126,7 +125,7 @@ class Watcher:
 
 
 def measure_kafka_latency(
-    rate: int, seconds: int, folder: Path, tell: Callable[[str], None]
+    rate: int, seconds: int, partitions: int, folder: Path, tell: Callable[[str], None]
 ) -> KafkaLatency:
     """Offer `rate` movements a second for `seconds`, after a warm-up, and measure.
 
@@ -140,7 +139,7 @@ def measure_kafka_latency(
             brokers=broker.bootstrap,
             rules=write_rules(folder / "rules"),
             data=folder / "data",
-            partitions=PARTITIONS,
+            partitions=partitions,
         )
         with ExitStack() as ending:
             return asyncio.run(_measure(settings, rate, seconds, folder, tell, ending))
@@ -191,7 +190,7 @@ async def _produce_openings(settings: KafkaSettings) -> None:
             for line in lines[begin : begin + BATCH]:
                 batch.append(key=None, value=line, timestamp=None)
             batch.close()
-            place = number % PARTITIONS
+            place = number % settings.partitions
             await producer.send_batch(batch, settings.topic(TOPIC), partition=place)
         await producer.flush()
 
@@ -216,7 +215,7 @@ async def _offer(settings: KafkaSettings, rate: int, seconds: int) -> list[float
             for line in lines:
                 batch.append(key=None, value=line, timestamp=None)
             batch.close()
-            await producer.send_batch(batch, topic, partition=number % PARTITIONS)
+            await producer.send_batch(batch, topic, partition=number % settings.partitions)
         await producer.flush()
     return offered_at
 

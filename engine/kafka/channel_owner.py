@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from engine.kafka.batches import Record, read_whole_records
 from engine.kafka.catalogue import AVAILABILITY, QUANTITIES, SNAPSHOTS, STANDINGS, of_channel
 from engine.kafka.changelog import BATCH_BYTES
-from engine.kafka.channel_publisher import ChannelPublisher
+from engine.kafka.channel_publisher import ChannelPublisher, Publication
 from engine.kafka.channel_snapshot import ChannelCut, ChannelCuts, channel_snapshot
 from engine.kafka.channel_standing import TELL_EVERY_S, ChannelTold, encode_standing
 from engine.kafka.clients import make_consumer
@@ -42,6 +42,9 @@ from engine.telemetry.metrics import WorkerMetrics
 
 SETTLE_S: Final = 0.05
 """A tick is taken up so long after its time: so long the ledger's quantities of it may travel."""
+SETTLE_US: Final = int(SETTLE_S * 1_000_000)
+LATE_EVERY_S: Final = 0.025
+"""So often it is looked for quantities of the last tick that came after it was taken up."""
 SNAPSHOT_AFTER_US: Final = 500_000
 """A snapshot is written so long after its tick, when the publications of the tick are out."""
 POLL_MS: Final = 200
@@ -213,28 +216,33 @@ class ChannelOwner:
         ]
         while True:
             tick = await self._next_tick()
+            while (left_s := self._left_s(tick)) > 0:
+                await asyncio.sleep(min(left_s, LATE_EVERY_S))
+                if self._left_s(tick) > 0:
+                    async with self._telling:
+                        await self._publish(senders, self.publisher.late())
             async with self._telling:
-                if not self.publisher.idle(tick):
-                    await self._publish(senders, tick)
+                await self._publish(senders, self.publisher.tick(tick))
                 await self._tell_standing(senders[0], tick)
             self._count()
 
     async def _next_tick(self) -> int:
-        """Wait for the next tick that was not taken up yet, and for its quantities."""
+        """The next tick that was not taken up yet, as soon as it is known how long ticks are."""
         length = self.publisher.tick_length
         while length is None:
             await asyncio.sleep(SETTLE_S)
             length = self.publisher.tick_length
-        settle = int(SETTLE_S * MICROSECONDS_PER_SECOND)
-        now = _wall_clock() - settle
-        tick = max(now - now % length, self.publisher.last_tick) + length
-        await asyncio.sleep((tick + settle - _wall_clock()) / MICROSECONDS_PER_SECOND)
-        return tick
+        now = _wall_clock() - SETTLE_US
+        return max(now - now % length, self.publisher.last_tick) + length
 
-    async def _publish(self, senders: Sequence[Sender], tick: int) -> None:
+    def _left_s(self, tick: int) -> float:
+        """How long until a tick is taken up."""
+        return (tick + SETTLE_US - _wall_clock()) / MICROSECONDS_PER_SECOND
+
+    async def _publish(self, senders: Sequence[Sender], told_now: Iterable[Publication]) -> None:
         messages: dict[int, list[Message]] = {}
         waited: list[int] = []
-        for publication in self.publisher.tick(tick):
+        for publication in told_now:
             messages.setdefault(publication.partition, []).append(publication_message(publication))
             waited.append(publication.since)
         topic = of_channel(AVAILABILITY, self._channel)

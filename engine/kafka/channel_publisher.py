@@ -245,6 +245,29 @@ class ChannelPublisher:
         for change in throttle.take(now):
             yield self._publish(change, self.keys[change.ref], channel, now, time)
 
+    def late(self) -> Iterator[Publication]:
+        """Yield what came after the last tick was taken up and need not wait for the next one.
+
+        The ledger's quantities of a tick may be on their way when the tick comes. On a channel that
+        holds nothing back they are told as of that tick, each key once.
+        """
+        throttle, channel, now = self._throttle, self._channel, self.last_tick
+        if throttle is None or channel is None or self._plan is None:
+            return
+        if not _holds_nothing_back(channel):
+            return
+        time = format_instant(now)
+        dirty, self._dirty = self._dirty, []
+        for ref in dirty:
+            key = self.keys[ref]
+            change = None if key.last.at == now else self._change(ref, key, channel, now)
+            if change is None or change.min_interval:
+                self._dirty.append(ref)
+            else:
+                key.dirty = False
+                throttle.withdraw(ref)
+                yield self._publish(change, key, channel, now, time)
+
     def _follow_edges(self, now: int, throttle: Throttle) -> None:
         """When a rule's time box opens or closes, intervals may be others from now on."""
         assert self._rules is not None, "a throttle belongs to rules"

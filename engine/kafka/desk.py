@@ -54,11 +54,7 @@ class Desk:
         return sorted(self._owners)
 
     async def take(self, number: int, envelope: Envelope) -> None:
-        """Have a partition take an envelope; what belongs to no partition here is left aside.
-
-        Raises:
-            SellableError: the partition cannot go on, and the worker has to stop.
-        """
+        """Have a partition take an envelope; what belongs to no partition here is left aside."""
         owner = self._owners.get(number)
         if owner is not None:
             await owner.take(envelope)

@@ -210,11 +210,11 @@ class LedgerApp:
                 await self._take(event.message)
 
     async def _take(self, message: Any) -> None:
-        milliseconds = round(message.timestamp * MS_PER_SECOND)
-        envelope = Envelope(
-            message.offset, milliseconds * MICROSECONDS_PER_MS, message.value or b""
-        )
         try:
+            milliseconds = round(message.timestamp * MS_PER_SECOND)
+            envelope = Envelope(
+                message.offset, milliseconds * MICROSECONDS_PER_MS, message.value or b""
+            )
             await self.desk.take(message.partition, envelope)
         except Exception as error:  # noqa: BLE001 - an agent would go on with the next message
             self._failed(error)

@@ -7,7 +7,6 @@ noted that it was delivered.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -16,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import OutOfOrderSequenceNumber, ProducerFenced
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from engine.kafka.backlog import Backlog
 from engine.kafka.fencing import fenced
 from engine.kafka.ledger_record import Message, Parcel
 
@@ -84,49 +84,28 @@ class Outbox:
     ) -> None:
         self._sender = sender
         self._delivered = delivered
-        self._failed = failed
-        self._waiting: asyncio.Queue[Parcel] = asyncio.Queue(WAITING_PARCELS)
-        self._task: asyncio.Task[None] | None = None
+        self._parcels = Backlog(self._send, failed, WAITING_PARCELS, WAITING_PARCELS)
 
     def start(self) -> None:
         """Begin to send."""
-        self._task = asyncio.create_task(self._run())
+        self._parcels.start()
 
     async def put(self, parcel: Parcel) -> None:
         """Have a committed parcel sent; waits while too many wait already."""
-        await self._waiting.put(parcel)
+        await self._parcels.put(parcel)
 
     async def settle(self) -> None:
         """Wait until everything is sent, or until that has become impossible."""
-        if self._task is None:
-            return
-        joined = asyncio.create_task(self._waiting.join())
-        await asyncio.wait({joined, self._task}, return_when=asyncio.FIRST_COMPLETED)
-        joined.cancel()
+        await self._parcels.settle()
 
     async def stop(self) -> None:
         """Stop sending; what was not sent is sent by the next owner."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await self._parcels.stop()
 
-    async def _run(self) -> None:
-        try:
-            while True:
-                await self._send_waiting(await self._waiting.get())
-        except Exception as error:  # noqa: BLE001 - whatever it is, the partition has to stop
-            self._failed(error)
-
-    async def _send_waiting(self, first: Parcel) -> None:
-        parcels = [first]
-        while not self._waiting.empty():
-            parcels.append(self._waiting.get_nowait())
+    async def _send(self, parcels: list[Parcel]) -> None:
         messages: dict[str, list[Message]] = {}
         for parcel in parcels:
             for topic, told in parcel.messages.items():
                 messages.setdefault(topic, []).extend(told)
         await self._sender.send(messages)
         self._delivered(parcels[-1].last)
-        for _ in parcels:
-            self._waiting.task_done()

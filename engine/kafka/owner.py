@@ -9,6 +9,7 @@ from typing import Final
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import OutOfOrderSequenceNumber, ProducerFenced
 
+from engine.kafka.backlog import Backlog
 from engine.kafka.catalogue import (
     CHANGELOG,
     DECISIONS,
@@ -45,6 +46,8 @@ from engine.telemetry.metrics import WorkerMetrics
 
 NOTE_AFTER_S: Final = 0.25
 """What was delivered is noted with the next step, or by itself when there is none for so long."""
+WAITING_ENVELOPES: Final = 2
+"""Envelopes that wait beside the one at hand; before a partition is given away they are taken."""
 OUTPUTS: Final = (DECISIONS, POSTINGS, EXCEPTIONS, OUTCOMES, SNAPSHOTS)
 
 
@@ -74,6 +77,7 @@ class Owner:
         self._changelog = Changelog(producer, changelog_place(settings, partition.number))
         self._sender = Sender(producer, partition.number, settings.topic)
         self._outbox = Outbox(self._sender, self._delivered, failed)
+        self._inbox: Backlog[Envelope] = Backlog(self._take, failed, WAITING_ENVELOPES, at_once=1)
         self._time = TimeKeeper(partition.next_due, self._append_time, failed)
         self._at_work = asyncio.Lock()
         self._note_timer: asyncio.TimerHandle | None = None
@@ -86,6 +90,7 @@ class Owner:
     async def start(self) -> None:
         """Send again what may not have been delivered, and finish a snapshot that was begun."""
         self._outbox.start()
+        self._inbox.start()
         for parcel in self.partition.undelivered():
             await self._outbox.put(parcel)
         if self.partition.engine.standing.cut is not None:
@@ -100,6 +105,7 @@ class Owner:
             KafkaError: the brokers refuse.
         """
         await self._time.rest()
+        await self._inbox.settle()
         await self._outbox.settle()
         await self._note()
         await self._outbox.stop()
@@ -116,6 +122,7 @@ class Owner:
             self._note_timer.cancel()
         if self._noting is not None:
             self._noting.cancel()
+        await self._inbox.stop()
         await self._outbox.stop()
         await self._producer.stop()
         self.table.close()
@@ -138,25 +145,33 @@ class Owner:
     # --- envelopes -----------------------------------------------------------------------------
 
     async def take(self, envelope: Envelope) -> None:
-        """Take an envelope whole: when this returns, what it did is durable.
+        """Have an envelope taken after those before it; waits while too many wait already.
+
+        So the partitions of a worker do not wait for one another's writes.
+        """
+        await self._inbox.put(envelope)
+
+    async def _take(self, envelopes: list[Envelope]) -> None:
+        """Take envelopes whole, one after the other: afterwards what each did is durable.
 
         Raises:
-            EnvelopeGapError: envelopes are missing before it.
+            EnvelopeGapError: envelopes are missing before one.
             FencedError: another worker owns the partition by now.
             SellableError: the state breaks an invariant, or the disk fails.
         """
-        content = await self._content_of(envelope)
-        async with self._at_work:
-            assert not self._broken, "a partition whose step failed is never used again"
-            self._broken = True
-            for step in self.partition.take(envelope, content):
-                await self._commit(step)
-                self._figures.count(step)
-                if step.cut:
-                    await self._write_snapshot()
-            self._broken = False
-        self._figures.took_envelope()
-        self._time.taken(envelope.offset)
+        for envelope in envelopes:
+            content = await self._content_of(envelope)
+            async with self._at_work:
+                assert not self._broken, "a partition whose step failed is never used again"
+                self._broken = True
+                for step in self.partition.take(envelope, content):
+                    await self._commit(step)
+                    self._figures.count(step)
+                    if step.cut:
+                        await self._write_snapshot()
+                self._broken = False
+            self._figures.took_envelope()
+            self._time.taken(envelope.offset)
 
     async def _content_of(self, envelope: Envelope) -> RuleSet | bytes | None:
         """What a control entry names, as soon as it is there."""

@@ -115,7 +115,7 @@ class KafkaSettings(BaseSettings):
         20_000, ge=1_000, description="How long to wait for an answer of a broker."
     )
     linger_ms: int = Field(
-        5, ge=0, le=1_000, description="How long a movement waits for others before it goes on."
+        20, ge=0, le=1_000, description="How long a movement waits for others before it goes on."
     )
     envelope_movements: int = Field(
         500, ge=1, le=5_000, description="Movements in one envelope, at most."

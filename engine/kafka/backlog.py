@@ -1,0 +1,66 @@
+"""Work that waits and is done in the background, in order, by one task."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Backlog(Generic[Item]):
+    """Items that wait to be worked off, at most `room` of them.
+
+    `work` is given what waits, at most `at_once` items; `failed` is told of the error that ends it
+    all: nothing is worked off after it.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[list[Item]], Awaitable[None]],
+        failed: Callable[[BaseException], None],
+        room: int,
+        at_once: int,
+    ) -> None:
+        self._work = work
+        self._failed = failed
+        self._at_once = at_once
+        self._waiting: asyncio.Queue[Item] = asyncio.Queue(room)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to work, where it does not yet."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+
+    async def put(self, item: Item) -> None:
+        """Have an item worked off; waits while too many wait already."""
+        await self._waiting.put(item)
+
+    async def settle(self) -> None:
+        """Wait until nothing waits, or until that has become impossible."""
+        if self._task is None:
+            return
+        joined = asyncio.create_task(self._waiting.join())
+        await asyncio.wait({joined, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        joined.cancel()
+
+    async def stop(self) -> None:
+        """Stop to work, whatever waits. Stopping twice does nothing."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                items = [await self._waiting.get()]
+                while len(items) < self._at_once and not self._waiting.empty():
+                    items.append(self._waiting.get_nowait())
+                await self._work(items)
+                for _ in items:
+                    self._waiting.task_done()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the partition has to stop
+            self._failed(error)
