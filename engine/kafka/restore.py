@@ -63,13 +63,14 @@ async def restore(settings: KafkaSettings, tables: Sequence[Restoring], progress
             for place, batches in (await consumer.getmany(timeout_ms=POLL_MS)).items():
                 if place in missing:
                     for records in batches:
-                        _take(missing[place], records)
+                        follow(missing[place], records)
             await _finish(consumer, missing, progress)
     finally:
         await consumer.stop()
 
 
-def _take(one: Restoring, records: Sequence[Record]) -> None:
+def follow(one: Restoring, records: Sequence[Record]) -> None:
+    """Take what the changelog has next into the local copy."""
     found = {
         record.key: record.value
         for record in records

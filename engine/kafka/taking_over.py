@@ -136,7 +136,7 @@ class TakingOver:
             one.table.wipe()
         await self._read(foreign)
         for one in claimed:
-            await _redo(one)
+            await redo(one.table, one.changelog)
 
     async def _read(self, claimed: Collection[Claimed]) -> None:
         wanted = [
@@ -227,18 +227,18 @@ def _is_foreign(table: LocalTable, life: str) -> bool:
     return bool(life) and (stored is None or read_ledger_record(stored).life != life)
 
 
-async def _redo(one: Claimed) -> None:
+async def redo(table: LocalTable, changelog: Changelog) -> None:
     """Finish a step that was too large for one batch and that the last owner did not finish."""
-    parts = list(written_ahead(one.table))
+    parts = list(written_ahead(table))
     if not parts:
         return
-    names = [name for name, _ in one.table.scan(REDO)]
+    names = [name for name, _ in table.scan(REDO)]
     puts: dict[bytes, bytes] = {}
     dropped: list[bytes] = []
     for part_puts, part_deletes in parts:
         puts.update(part_puts)
         dropped.extend(part_deletes)
-    written = await one.changelog.finish(puts, dropped, names)
+    written = await changelog.finish(puts, dropped, names)
     life = read_ledger_record(puts[LEDGER]).life
     records = {**puts, **dict.fromkeys([*dropped, *names])}
-    one.table.apply(records, written.next_offset, written.at, life)
+    table.apply(records, written.next_offset, written.at, life)

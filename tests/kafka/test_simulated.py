@@ -1,108 +1,137 @@
-"""The workers by a made clock tell what the oracle tells, whichever of them end meanwhile."""
+"""The workers by a made clock tell what the oracle tells, whatever happens to them.
+
+`python -m tests.kafka.simulation --seed N` replays a story, and cuts it shorter when it fails.
+"""
 
 from __future__ import annotations
 
-import json
+import os
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.kafka.simulated import SimulatedCluster
-from tests.oracle import Oracle, random_rules, write_rules_folder
-from tests.oracle.generate import generate_timed
-from tests.oracle.promises import broken_publications
+from engine.kafka import envelope_reading, partition, taking_over
+from engine.kafka.envelopes import Movements
+from engine.kafka.ledger_record import Parcel
+from engine.kafka.partition import Partition
+from tests.kafka import simulated_ledger
+from tests.kafka.simulated_broker import FAULTS
+from tests.kafka.simulated_story import draw, play
+from tests.kafka.simulation import shrunk
 
-SEEDS = range(12)
-MOVEMENTS = 150
-MILLISECOND = 1_000
-HOUR = 3_600_000_000
-
-
-def play(
-    rules: Mapping[str, Any], timed: Iterable[tuple[int, bytes]], folder: Path, crashes: float
-) -> tuple[Oracle, SimulatedCluster]:
-    """The oracle and the cluster after the same lines at the same instants, and some hours more."""
-    write_rules_folder(rules, folder)
-    oracle, cluster = Oracle(rules, "wall"), SimulatedCluster(folder, crashes=crashes)
-    now = 0
-    for arrival, line in timed:
-        if not line.strip():
-            continue
-        now = arrival // MILLISECOND * MILLISECOND
-        oracle.feed(line, now)
-        cluster.feed(line, now)
-    oracle.advance(now + 6 * HOUR)
-    cluster.advance(now + 6 * HOUR)
-    return oracle, cluster
-
-
-def in_order(records: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Records as texts, in an order of their own."""
-    return sorted(json.dumps(record, sort_keys=True) for record in records)
-
-
-def differences(rules: Mapping[str, Any], oracle: Oracle, cluster: SimulatedCluster) -> list[str]:
-    """What the cluster tells otherwise than the oracle; one place of each kind."""
-    found = []
-    found += broken_publications(rules, cluster.publications)
-    for channel, records in oracle.publications.items():
-        mine, told = causeless(records), causeless(cluster.publications[channel])
-        if rules["channels"][channel].get("publish", {}).get("max_rate"):
-            mine, told = last_of_each(mine), last_of_each(told)
-        found += first(f"publication of {channel}", in_order(mine), in_order(told))
-    found += first("outcome", list(map(str, oracle.outcomes)), list(map(str, cluster.outcomes)))
-    decisions = cluster.told("reservations.decisions")
-    found += first("decision", in_order(oracle.decisions), in_order(decisions))
-    codes = Counter(told["code"] for told in oracle.exceptions)
-    mine = Counter(told["code"] for told in cluster.told("exceptions"))
-    found += first("exceptions", [str(sorted(codes.items()))], [str(sorted(mine.items()))])
-    rows = oracle.fingerprint_state()["keys"]
-    found += first("state", in_order(rows.values()), in_order(cluster.ledger_rows().values()))
-    return found
-
-
-def causeless(records: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    """Publications without what caused them.
-
-    The publish worker knows which movement changed the quantity last, the oracle which one touched
-    the SKU last: while a publication is held back, that may be another one.
-    """
-    return [{**record, "cause": None} for record in records]
-
-
-def last_of_each(records: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    """The last publication of every key, without version and time.
-
-    Where a rate is short, how fast a key sells is as of the last change of its quantity; the oracle
-    counts later sales, too, that left the channel's quantity alone. So the order may be another.
-    """
-    last = {(record["sku"], record["location"]): record for record in records}
-    return [{**record, "version": None, "computed_at": None} for record in last.values()]
-
-
-def first(what: str, mine: list[str], told: list[str]) -> list[str]:
-    """The first difference in one sentence, if there is any."""
-    only_mine, only_told = Counter(mine) - Counter(told), Counter(told) - Counter(mine)
-    if not only_mine and not only_told:
-        return []
-    mine_first, told_first = min(only_mine, default=""), min(only_told, default="")
-    return [f"{what}: the oracle has {mine_first}, the cluster {told_first}"]
+SEEDS = range(8)
+MANY = 0.1
+PROJECT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_cluster_tells_what_the_oracle_tells(seed: int, tmp_path: Path) -> None:
+def test_a_cluster_tells_what_the_oracle_tells(seed: int) -> None:
     """Publications, outcomes, decisions, exceptions and state of a random stream, every one."""
-    rules = random_rules(seed)
-    timed = generate_timed(seed, MOVEMENTS, channels=list(rules["channels"]))
-    assert differences(rules, *play(rules, timed, tmp_path, crashes=0.0)) == []
+    assert play(draw(seed, faults_each=0.0)).failures == []
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_cluster_whose_workers_end_tells_what_the_oracle_tells(seed: int, tmp_path: Path) -> None:
-    """Between any two writes, and with changelogs that were compacted."""
-    rules = random_rules(seed)
-    timed = generate_timed(seed, MOVEMENTS, channels=list(rules["channels"]))
-    assert differences(rules, *play(rules, timed, tmp_path, crashes=0.1)) == []
+def test_every_invariant_holds_whatever_fails(seed: int) -> None:
+    """Owners end between any two writes, deliveries are repeated, changelogs compacted."""
+    assert play(draw(seed, faults_each=MANY)).failures == []
+
+
+def test_the_stories_hold_every_kind_of_fault() -> None:
+    """Each strikes in the seeds that CI plays."""
+    struck: Counter[str] = Counter()
+    for seed in SEEDS[:4]:
+        struck += play(draw(seed, faults_each=MANY)).struck
+    assert struck.keys() == set(FAULTS)
+
+
+def test_a_seed_always_tells_the_same_story() -> None:
+    """One number is enough to replay a failure."""
+    assert draw(3) == draw(3)
+    assert draw(3) != draw(4)
+    assert play(draw(3)).takeovers == play(draw(3)).takeovers
+
+
+def test_any_number_of_seeds_is_played_by_command() -> None:
+    """With status 0 when all is well, and what was done."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.kafka.simulation", "--seeds", "4", "--workers", "2"],
+        cwd=PROJECT,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("4 stories in ")
+    assert ", 0 failed\n" in done.stdout
+
+
+# --- that breaking something is noticed -----------------------------------------------------------
+
+
+def nothing_to_send_again(self: Partition) -> Iterator[Parcel]:
+    """An owner that trusts the one before to have sent everything."""
+    yield from ()
+
+
+def forget_outputs(patch: pytest.MonkeyPatch) -> None:
+    """What was committed and not sent when an owner ended is lost."""
+    patch.setattr(Partition, "undelivered", nothing_to_send_again)
+
+
+def take_repeats(patch: pytest.MonkeyPatch) -> None:
+    """A run that ingest sent again is taken again."""
+
+    def take_all(entry: Movements, marks: dict[str, int]) -> envelope_reading.Unseen:
+        return unseen(entry, {})
+
+    unseen = envelope_reading.take_unseen
+    patch.setattr(partition, "take_unseen", take_all)
+
+
+def leave_steps_half_done(patch: pytest.MonkeyPatch) -> None:
+    """A large step that the last owner began is not finished."""
+
+    async def nothing(*_: object) -> None:
+        return
+
+    patch.setattr(taking_over, "redo", nothing)
+    patch.setattr(simulated_ledger, "redo", nothing)
+
+
+def skip_gaps(patch: pytest.MonkeyPatch) -> None:
+    """Envelopes that are missing are not missed."""
+    take = Partition.take
+
+    def any_offset(self: Partition, envelope: object, content: object) -> object:
+        offset = envelope.offset  # type: ignore[attr-defined]
+        self.record.applied = max(self.record.applied, offset - 1)
+        return take(self, envelope, content)  # type: ignore[arg-type]
+
+    patch.setattr(Partition, "take", any_offset)
+
+
+@pytest.mark.parametrize(
+    "break_it", [forget_outputs, take_repeats, leave_steps_half_done, skip_gaps]
+)
+def test_a_broken_engine_is_noticed(
+    break_it: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within some seeds, by an invariant."""
+    break_it(monkeypatch)
+    assert any(play(draw(seed, faults_each=MANY)).failures for seed in SEEDS)
+
+
+def test_a_failing_story_is_cut_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To fewer movements and fewer faults, which fail in the same way."""
+    forget_outputs(monkeypatch)
+    stories = (draw(seed, movements=40, faults_each=MANY) for seed in SEEDS)
+    story, failures = next((one, found) for one in stories if (found := play(one).failures))
+    shorter, failure = shrunk(story, failures[0], most=60)
+    assert (shorter.movements, len(shorter.faults)) < (story.movements, len(story.faults))
+    assert failure.invariant == failures[0].invariant
+    assert failure in play(shorter).failures
