@@ -32,11 +32,19 @@ class Fleet:
     def start(self, *names: str, **more: object) -> None:
         """Start workers, and wait until they run."""
         for name in names:
-            self._starts += 1
-            log = self._folder / f"{name}-{self._starts}.log"
-            data = self._folder / name
-            kind = name.partition("-")[0]
-            self._children[name] = worker(self._settings, kind, log, data=data, **more)
+            self.begin(name, **more)
+        self.wait(*names)
+
+    def begin(self, name: str, **more: object) -> None:
+        """Start a worker, and wait for nothing."""
+        self._starts += 1
+        log = self._folder / f"{name}-{self._starts}.log"
+        kind = name.partition("-")[0]
+        data = self._folder / name
+        self._children[name] = worker(self._settings, kind, log, data=data, **more)
+
+    def wait(self, *names: str) -> None:
+        """Wait until workers run."""
         until(lambda: all(self._runs(name) for name in names), f"{names} run")
 
     def kill(self, name: str) -> None:

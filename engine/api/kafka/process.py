@@ -40,4 +40,5 @@ async def _run(runtime: KafkaRuntime, server: Server, stop: asyncio.Event) -> No
     finally:
         asked.cancel()
     finishing = asyncio.wrap_future(server.run_beside(runtime.finish()))
-    await asyncio.wait({running, finishing}, timeout=FINISH_SECONDS)
+    ends = {running, finishing}
+    await asyncio.wait(ends, timeout=FINISH_SECONDS, return_when=asyncio.FIRST_COMPLETED)

@@ -11,10 +11,10 @@ import pytest
 from engine.kafka.settings import KafkaSettings
 from tests.api.service_under_test import RULES, Shop
 from tests.kafka.broker import Broker, NamedBroker
-from tests.kafka.cluster import make_topics
+from tests.kafka.cluster import make_topics, worker
 from tests.kafka.conftest import settings_maker
 from tests.kafka.fleet import Fleet
-from tests.kafka.processes import free_port
+from tests.kafka.processes import Child, free_port
 from tests.kafka.redis_server import RedisServer
 from tests.oracle import write_rules_folder
 
@@ -48,18 +48,30 @@ class KafkaEngine:
         self.redis.start()
         write_rules_folder(RULES, self.settings.rules)
         asyncio.run(make_topics(self.settings, list(RULES["channels"])))
-        self.fleet.start("ingest", "ledger", "publish")
-        self.fleet.start("dispatch", redis_url=self.redis.url)
-        self.serve("api-1")
+        for kind in ("ledger", "ingest", "publish"):
+            self.fleet.begin(kind)
+        self.fleet.begin("dispatch", redis_url=self.redis.url)
+        self.begin("api-1")
+        self.fleet.wait("ledger", "ingest", "publish", "dispatch", "api-1")
+
+    def begin(self, name: str) -> None:
+        """Start a process that serves, and wait for nothing."""
+        listen = f"127.0.0.1:{self.ports[name]}"
+        self.fleet.begin(name, redis_url=self.redis.url, listen=listen)
 
     def serve(self, name: str) -> None:
         """Start a process that serves, and wait until it does."""
-        listen = f"127.0.0.1:{self.ports[name]}"
-        self.fleet.start(name, redis_url=self.redis.url, listen=listen)
+        self.begin(name)
+        self.fleet.wait(name)
+
+    def start_alone(self, name: str, listen: str) -> Child:
+        """Start a process that serves, and wait for nothing."""
+        log, data = self._folder / f"{name}.log", self._folder / name
+        return worker(self.settings, "api", log, data=data, redis_url=self.redis.url, listen=listen)
 
     def stop(self) -> None:
-        """End everything in good order."""
-        self.fleet.stop_all()
+        """End what serves in good order; how workers end has tests of its own."""
+        self.fleet.stop("api-1")
         self.redis.stop()
 
 
