@@ -92,3 +92,11 @@ def test_some_parts_are_generated() -> None:
     """Settings, codes and commands cannot drift away from the code."""
     generated = {name for page in PAGES for name in names_in(read(page))}
     assert {"settings", "codes", "commands", "types"} <= generated
+
+
+def test_every_test_that_shows_what_is_promised_on_failures_is_there() -> None:
+    """Under the name, and in the file, that the page gives."""
+    shown = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", read("docs/kafka/failures.md"))
+    assert len(shown) > 40
+    for file, name in shown:
+        assert re.search(rf"^(async )?def {name}\(", read(file), re.MULTILINE), name
