@@ -269,7 +269,9 @@ def load_settings(config: Path | None = None, **flags: object) -> KafkaSettings:
     try:
         settings: KafkaSettings = WithFile(**given)
     except ValidationError as error:
-        raise SettingsError(_mistakes(error), "See `sellable worker --help`.") from error
+        raise SettingsError(
+            _mistakes(error), "Each command lists its settings: sellable worker ledger --help."
+        ) from error
     settings.refuse_clear_text()
     return settings
 
