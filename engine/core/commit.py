@@ -51,7 +51,7 @@ def _collect_skus(parts: Parts, changes: Changes) -> None:
             _collect_reservations(sku, changes)
         sku.changed = False
     book.changed = []
-    changes.merge(parts.publisher.take_pending_changes())
+    changes.merge(parts.publisher.held.take_changes())
     for changed in (book.chunks_changed, book.expiries_changed):
         changes.merge(changed)
         changed.clear()

@@ -110,7 +110,7 @@ class Engine:
         last, length = self.standing.last_tick, self.parts.settings.publish_tick
         if last is None or not self.parts.book.dirty or last + length - now > within:
             return False
-        return self.parts.publisher.look_ahead(last + length, most)
+        return self.parts.publisher.ahead.look(last + length, most)
 
     def change_rules(self, rules: RuleSet) -> None:
         """Put other rules in force from now on; commit before and after."""

@@ -1,11 +1,8 @@
-"""Channels at work: what waits to be written to each, and what each is to a class of SKUs."""
+"""Channels at work, and what waits to be written to each."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from engine.contracts.availability import Availability
-from engine.ledger.book import TermsOf
 from engine.publication.throttle import Throttle
 from engine.rules.model import Channel
 
@@ -48,19 +45,3 @@ class Outlet:
             and publish.max_per_key is None
             and publish.min_change <= 1
         )
-
-
-class Face(NamedTuple):
-    """A channel of granularity sku as the SKUs of one class see it.
-
-    `terms` is None when the pool is offered as it is; `interval` is None when nothing ever holds a
-    publication back, else the least time between two, in microseconds.
-    """
-
-    outlet: Outlet
-    number: int
-    slot: int
-    low_stock: int
-    terms: TermsOf | None
-    interval: int | None
-    retired: bool

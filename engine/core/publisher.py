@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from engine.contracts import records
 from engine.contracts.availability import Availability, Cause
 from engine.contracts.instants import format_instant
 from engine.contracts.records import KeyRecord, PublishedRecord, SkuRecord, Trace
-from engine.core.outlets import Face, Outlet
+from engine.core.ahead import Ahead, Ready
+from engine.core.faces import Faces
+from engine.core.held import HeldKeys
+from engine.core.outlets import Outlet
 from engine.core.sales import sold_lately
 from engine.core.sums import Sums
-from engine.ledger.book import Book, ItemRules, Reader, Sku
+from engine.ledger.book import Book, Reader, Sku
 from engine.publication.throttle import STATUS_NAMES, Change, Ref, risk_bucket, status_of
-
-REMEMBERED_CLASSES = 50_000  # item classes whose channels are remembered
-
-# A key that a channel's limits hold back: the channel's slot, and the key.
-Held = tuple[int, Ref]
-
-
-class Ready(NamedTuple):
-    """What a SKU will be told on a tick, worked out ahead: good while `trace` is its newest.
-
-    `told` has the outlet, its slot, value, status and the record of each publication.
-    """
-
-    trace: Trace
-    told: list[tuple[Outlet, int, int, int, Availability]]
 
 
 class Publisher:
-    """Publishes on ticks what differs from what was published last.
-
-    `pending_changed` collects, for the store, which keys are held back (their considered tick) and
-    which are not any more (None); `pending_stored` are those that the store has.
-    """
+    """Publishes on ticks what differs from what was published last."""
 
     def __init__(self, book: Book, sums: Sums, slots: dict[str, int], tick: int) -> None:
         self.book = book
@@ -47,14 +29,11 @@ class Publisher:
             Outlet(channel, slots[channel.name], tick, channel.name in rules.ranked, rules.relays)
             for channel in rules.channels
         ]
-        self.pending_changed: dict[Held, int | None] = {}
-        self.pending_stored: set[Held] = set()
-        self._faces: dict[ItemRules, list[Face]] = {}
-        self._ahead: dict[str, Ready] = {}
-        self._ahead_tick = records.NEVER
-        self._seen_ahead = 0
+        self.held = HeldKeys()
         self._whole = [outlet for outlet in self.outlets if not outlet.channel.by_location]
         self._local = [outlet for outlet in self.outlets if outlet.channel.by_location]
+        self._faces = Faces(sums, self._whole)
+        self.ahead = Ahead(book, sums, self._faces)
         self._places = 1 + max(slots.values(), default=-1)
         book.traces_per_key = bool(self._local)
 
@@ -70,8 +49,7 @@ class Publisher:
 
     def take_over(self, previous: Publisher) -> None:
         """Take over what waits for the commit from the publisher under the rules before."""
-        self.pending_changed = previous.pending_changed
-        self.pending_stored = previous.pending_stored
+        self.held = previous.held
         by_topic = {outlet.topic: outlet for outlet in self.outlets}
         for outlet in previous.outlets:
             heir = by_topic.get(outlet.topic)
@@ -90,11 +68,10 @@ class Publisher:
         book = self.book
         time = format_instant(now)
         dirty, book.dirty, book.dirty_saved = book.dirty, [], 0
-        ahead = self._ahead if self._ahead_tick == now else {}
+        ready = self.ahead.take(now)
         for sku in dirty:
-            self._look_at(sku, now, time, None, ahead.get(sku.name))
+            self._look_at(sku, now, time, None, ready.get(sku.name))
             sku.dirty = False
-        self._ahead = {}
         for sku in swept:
             self._look_at(sku, now, time, rule_trace)
         for outlet in self.outlets:
@@ -115,7 +92,7 @@ class Publisher:
             self._tell(outlet, sku.name, location, last, time, cause)
             last.cause = trace[:3]
             outlet.throttle.published(last, now)
-            self._not_pending(outlet, change.ref)
+            self.held.let_go(outlet.slot, change.ref)
 
     def _look_at(
         self, sku: Sku, now: int, time: str, rule_trace: Trace | None, ready: Ready | None = None
@@ -134,59 +111,6 @@ class Publisher:
             record.touched_locations = {}
         self.book.change(sku)
 
-    # --- ahead of a tick -----------------------------------------------------------------------
-
-    def look_ahead(self, tick: int, most: int) -> bool:
-        """Work out what dirty SKUs, `most` of them at a time, will be told on the next tick.
-
-        Nothing is told before the tick, and what a SKU is told is worked out anew if anything
-        touches it meanwhile. Returns whether some have not been looked at.
-        """
-        if not self._whole:
-            return False
-        if self._ahead_tick != tick:
-            self._ahead, self._ahead_tick, self._seen_ahead = {}, tick, 0
-        time, dirty = format_instant(tick), self.book.dirty
-        upto = self._seen_ahead + most
-        for sku in dirty[self._seen_ahead : upto]:
-            ready = self._work_out(sku, time)
-            if ready is not None:
-                self._ahead[sku.name] = ready
-        self._seen_ahead = min(upto, len(dirty))
-        return self._seen_ahead < len(dirty)
-
-    def _work_out(self, sku: Sku, time: str) -> Ready | None:
-        """Return what the SKU would be told; None where something holds a publication back.
-
-        None, too, of a SKU last summed under other rules. A commit may come before the tick, and
-        what is stored must not tell that somebody looked.
-        """
-        record = sku.record
-        if record.epoch != self.sums.epoch:
-            return None
-        self.sums.fold(self.book, sku)
-        published = record.published
-        trace = record.trail[-1]
-        cause = Cause(*trace[:3])
-        told: list[tuple[Outlet, int, int, int, Availability]] = []
-        for face in self._faces_of(sku):
-            value, status = self._value_of(sku, face)
-            outlet, slot, version = face.outlet, face.slot, 1
-            last = published[slot] if slot < len(published) else None
-            if last is not None:
-                if last.since or last.blamed is not None:
-                    return None
-                if value == last.value and status == last.status and last.version:
-                    continue
-                version = last.version + 1
-            if face.interval is not None:
-                return None
-            line = Availability(
-                sku.name, outlet.name, None, value, STATUS_NAMES[status], version, time, cause
-            )
-            told.append((outlet, slot, value, status, line))
-        return Ready(trace, told)
-
     # --- channels of granularity sku -----------------------------------------------------------
 
     def _published_by(self, record: SkuRecord) -> list[PublishedRecord | None]:
@@ -196,30 +120,13 @@ class Publisher:
             published.extend([None] * (self._places - len(published)))
         return published
 
-    def _faces_of(self, sku: Sku) -> list[Face]:
-        item = self.sums.item(sku)
-        return self._faces.get(item) or self._make_faces(item)
-
-    def _value_of(self, sku: Sku, face: Face) -> tuple[int, int]:
-        """Return what a channel offers of a folded SKU, and the status of it."""
-        record, terms = sku.record, face.terms
-        if record.claims or face.retired:
-            value = self.sums.value(sku, face.outlet.channel)
-        else:
-            value = record.pools[face.number]
-            if value < 0:
-                value = 0
-            if terms is not None:
-                value = terms.offered(terms.after_buffer(value))
-        return value, 0 if value == 0 else 1 if value <= face.low_stock else 2
-
     def _look_at_whole(self, sku: Sku, now: int, time: str, rule_trace: Trace | None) -> None:
         record, name = sku.record, sku.name
         published = self._published_by(record)
         cause: Cause | None = None
         identity = None
-        for face in self._faces_of(sku):
-            value, status = self._value_of(sku, face)
+        for face in self._faces.of(sku):
+            value, status = self._faces.value(sku, face)
             outlet, slot, interval = face.outlet, face.slot, face.interval
             last = published[slot]
             if last is None:
@@ -244,28 +151,6 @@ class Publisher:
                 name, outlet.name, None, value, STATUS_NAMES[status], last.version + 1, time, cause
             )
             _tell_at_once(outlet, last, value, status, now, began, identity, line)
-
-    def _make_faces(self, item: ItemRules) -> list[Face]:
-        """Return what each channel of granularity sku is to the SKUs of a class."""
-        faces: list[Face] = []
-        for outlet in self._whole:
-            terms = item.terms(outlet.channel.index, None)
-            held = not outlet.free or terms.min_interval
-            faces.append(
-                Face(
-                    outlet,
-                    outlet.channel.index,
-                    outlet.slot,
-                    outlet.low_stock,
-                    None if terms.plain else terms,
-                    terms.min_interval if held else None,
-                    outlet.channel.retired,
-                )
-            )
-        if len(self._faces) >= REMEMBERED_CLASSES:
-            self._faces.clear()
-        self._faces[item] = faces
-        return faces
 
     def _look_at_locations(self, sku: Sku, now: int, time: str, rule_trace: Trace | None) -> None:
         """Look at the touched locations; at all of them when claims or rules bear on each."""
@@ -361,33 +246,12 @@ class Publisher:
         seller = self.book.key(sku, location) if location else sku.record
         risk = risk_bucket(sold_lately(seller, now), value)
         outlet.throttle.offer(Change(ref, value, status, last, min_interval, risk, now))
-        self.pending_changed[outlet.slot, ref] = now
-
-    def _not_pending(self, outlet: Outlet, ref: Ref) -> None:
-        """Note that the key is not held back any more; most never reached the store as such."""
-        held = outlet.slot, ref
-        if held in self.pending_stored:
-            self.pending_changed[held] = None
-        else:
-            self.pending_changed.pop(held, None)
-
-    def take_pending_changes(self) -> dict[bytes, bytes | None]:
-        """Return what has changed about the keys held back, for the store."""
-        changed: dict[bytes, bytes | None] = {}
-        for held, considered in self.pending_changed.items():
-            if considered is None:
-                self.pending_stored.discard(held)
-                changed[_pending_name(held)] = None
-            else:
-                self.pending_stored.add(held)
-                changed[_pending_name(held)] = considered.to_bytes(8, "big", signed=True)
-        self.pending_changed = {}
-        return changed
+        self.held.hold(outlet.slot, ref, now)
 
     def _withdraw(self, outlet: Outlet, ref: Ref, last: PublishedRecord, sku: Sku) -> None:
         last.since = 0
         outlet.throttle.withdraw(ref)
-        self._not_pending(outlet, ref)
+        self.held.let_go(outlet.slot, ref)
         if ref[1]:
             sku.changed_keys.add(ref[1])
         self.book.change(sku)
@@ -502,15 +366,9 @@ class Publisher:
     def restore(self, reader: Reader, last_tick: int | None) -> None:
         """Find again what was held back when the last tick had passed, in the store or not yet."""
         by_slot = {outlet.slot: outlet for outlet in self.outlets}
-        held: dict[Held, int | None] = {}
-        for name, stored in reader.scan(records.PENDING):
-            sku_name, _, location = name[2:].decode().partition("|")
-            held[name[1], (sku_name, location)] = int.from_bytes(stored, "big", signed=True)
-        self.pending_stored.update(held)
-        held.update(self.pending_changed)
-        for (slot, (sku_name, location)), considered in held.items():
+        for (slot, (sku_name, location)), considered in self.held.read(reader).items():
             outlet = by_slot.get(slot)
-            if outlet is None or considered is None:
+            if outlet is None:
                 continue
             if bool(location) != outlet.channel.by_location:
                 continue  # the channel's granularity is another now
@@ -593,8 +451,3 @@ def _began_at(record: SkuRecord, location: str, last: PublishedRecord) -> int:
     if last.blamed is not None:
         return last.blamed[6]
     return record.touched_locations.get(location, record.touched_at)
-
-
-def _pending_name(held: Held) -> bytes:
-    slot, (sku, location) = held
-    return records.PENDING + bytes([slot]) + f"{sku}|{location}".encode()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.core import commit, publisher, sums, timeline
+from engine.core import commit, faces, sums, timeline
 from engine.ledger import book, counts, identities
 from engine.postings import window
 from tests.core.agreement import differences_from_oracle
@@ -40,7 +40,7 @@ def agrees_with_the_oracle(
         (counts, "RECENT_LENGTH", 4),
         (identities, "SEAL_AT", 5),
         (commit, "RESERVATIONS_AT_WORK", 1),
-        (publisher, "REMEMBERED_CLASSES", 1),
+        (faces, "REMEMBERED_CLASSES", 1),
         (sums, "REMEMBERED_OFFERS", 1),
         (sums, "REMEMBERED_PLACES", 1),
         (timeline, "FORGET_EVERY", 1),

@@ -55,7 +55,7 @@ SMALL_MEMORY = {
     "core.commit.RESERVATIONS_AT_WORK": 1,
     "core.timeline.FORGET_EVERY": 1,
     "core.timeline.SWEEP_SKUS": 1,
-    "core.publisher.REMEMBERED_CLASSES": 1,
+    "core.faces.REMEMBERED_CLASSES": 1,
 }
 
 Committed = Callable[[Mapping[bytes, bytes]], None]
