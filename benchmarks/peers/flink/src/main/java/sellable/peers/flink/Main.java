@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Comparator;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
 import java.util.stream.Stream;
@@ -21,15 +22,22 @@ import org.apache.flink.configuration.TaskManagerOptions;
 import org.apache.flink.connector.base.DeliveryGuarantee;
 import org.apache.flink.connector.kafka.sink.KafkaSink;
 import org.apache.flink.connector.kafka.source.KafkaSource;
+import org.apache.flink.connector.kafka.source.KafkaSourceBuilder;
 import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer;
+import org.apache.flink.core.execution.JobClient;
+import org.apache.flink.core.execution.SavepointFormatType;
 import org.apache.flink.state.rocksdb.EmbeddedRocksDBStateBackend.PriorityQueueStateType;
 import org.apache.flink.state.rocksdb.RocksDBConfigurableOptions;
 import org.apache.flink.state.rocksdb.RocksDBOptions;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.datastream.DataStreamUtils;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.common.TopicPartition;
 import sellable.peers.inventory.Arguments;
 import sellable.peers.inventory.Progress;
 
@@ -42,23 +50,34 @@ public final class Main {
     private static final int BATCH_BYTES = 256 << 10;
     private static final int FETCH_BYTES = 4 << 20;
     private static final int MOST_RECORDS_A_POLL = 5_000;
+    private static final long ASK_EVERY_MS = 100;
 
     private Main() {}
 
     public static void main(String[] words) throws Exception {
         Arguments arguments = new Arguments(words);
+        Path checkpoints = Path.of(arguments.text("state")).toAbsolutePath();
+        Optional<Path> restored = newestCheckpoint(checkpoints);
+        Configuration settings = settings(checkpoints);
+        restored.ifPresent(path ->
+                settings.set(StateRecoveryOptions.SAVEPOINT_PATH, path.toUri().toString()));
         StreamExecutionEnvironment environment =
-                StreamExecutionEnvironment.createLocalEnvironment(1, settings(arguments));
+                StreamExecutionEnvironment.createLocalEnvironment(1, settings);
         environment.getConfig().enableObjectReuse();
-        build(environment, arguments);
-        environment.execute("INV-1");
+        build(environment, arguments, restored.isEmpty());
+        JobClient job = environment.executeAsync("INV-1");
+        if (restored.isPresent()) {
+            awaitCommitted(arguments);
+            String folder = checkpoints.resolve("drained").toUri().toString();
+            job.stopWithSavepoint(true, folder, SavepointFormatType.NATIVE).get();
+        }
+        job.getJobExecutionResult().get();
         Progress.done(arguments.number("movements"));
         System.in.read();
         Progress.dumped(); // the state was written when the input ended
     }
 
-    private static Configuration settings(Arguments arguments) throws IOException {
-        Path checkpoints = Path.of(arguments.text("state")).toAbsolutePath();
+    private static Configuration settings(Path checkpoints) {
         Configuration settings = new Configuration();
         settings.set(StateBackendOptions.STATE_BACKEND, "rocksdb");
         settings.set(RocksDBOptions.TIMER_SERVICE_FACTORY, PriorityQueueStateType.HEAP);
@@ -72,8 +91,6 @@ public final class Main {
         settings.set(TaskManagerOptions.MANAGED_MEMORY_SIZE, MemorySize.parse(MANAGED_MEMORY));
         settings.set(TaskManagerOptions.NETWORK_MEMORY_MIN, MemorySize.parse(NETWORK_MEMORY));
         settings.set(TaskManagerOptions.NETWORK_MEMORY_MAX, MemorySize.parse(NETWORK_MEMORY));
-        newestCheckpoint(checkpoints).ifPresent(path ->
-                settings.set(StateRecoveryOptions.SAVEPOINT_PATH, path.toUri().toString()));
         return settings;
     }
 
@@ -89,19 +106,43 @@ public final class Main {
         }
     }
 
-    private static void build(StreamExecutionEnvironment environment, Arguments arguments) {
-        KafkaSource<Line> source = KafkaSource.<Line>builder()
+    /** Waits until a checkpoint holds all movements. */
+    private static void awaitCommitted(Arguments arguments) throws Exception {
+        long movements = arguments.number("movements");
+        TopicPartition partition = new TopicPartition(arguments.text("input"), 0);
+        Map<String, Object> settings =
+                Map.of(AdminClientConfig.BOOTSTRAP_SERVERS_CONFIG, arguments.text("brokers"));
+        try (Admin admin = Admin.create(settings)) {
+            OffsetAndMetadata committed = null;
+            while (committed == null || committed.offset() < movements) {
+                Thread.sleep(ASK_EVERY_MS);
+                committed = admin.listConsumerGroupOffsets(arguments.text("application"))
+                        .partitionsToOffsetAndMetadata()
+                        .get()
+                        .get(partition);
+            }
+        }
+    }
+
+    /**
+     * Builds the job. A bounded source ends the job by itself, but not one that was restored and has
+     * no new partition: the connector then never tells its reader that there are no more splits.
+     */
+    private static void build(
+            StreamExecutionEnvironment environment, Arguments arguments, boolean bounded) {
+        KafkaSourceBuilder<Line> builder = KafkaSource.<Line>builder()
                 .setBootstrapServers(arguments.text("brokers"))
                 .setTopics(arguments.text("input"))
                 .setGroupId(arguments.text("application"))
                 .setStartingOffsets(OffsetsInitializer.earliest())
-                .setBounded(OffsetsInitializer.latest())
                 .setDeserializer(new LineReader())
                 .setProperty(
                         ConsumerConfig.MAX_POLL_RECORDS_CONFIG, String.valueOf(MOST_RECORDS_A_POLL))
                 .setProperty(
-                        ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG, String.valueOf(FETCH_BYTES))
-                .build();
+                        ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG, String.valueOf(FETCH_BYTES));
+        KafkaSource<Line> source = bounded
+                ? builder.setBounded(OffsetsInitializer.latest()).build()
+                : builder.build();
         DataStream<Arrival> arrivals = environment
                 .fromSource(source, WatermarkStrategy.noWatermarks(), "movements")
                 .uid("movements")
