@@ -64,7 +64,7 @@ others: setup broker ## The tests that `make coverage` leaves out
 	$(BIN)/python -m pytest -q -n 0 $(ALONE)
 
 .PHONY: cluster
-cluster: setup broker ## Kafka, Redis and the four workers on this machine, until Ctrl-C
+cluster: setup broker ## Kafka, Redis, the four workers and HTTP on this machine, until Ctrl-C
 	@$(BIN)/python -m tests.kafka.local_cluster cluster-run
 
 .PHONY: check

@@ -18,12 +18,12 @@ from aiokafka.coordinator.protocol import (
 )
 from aiokafka.structs import TopicPartition
 
-from engine.kafka.catalogue import ENVELOPES, QUANTITIES, of_channel
+from engine.kafka.catalogue import ENVELOPES, QUANTITIES, STANDINGS, of_channel
 from engine.kafka.channel_owner import ChannelOwner
 from engine.kafka.clients import make_member
 from engine.kafka.contents import Contents
 from engine.kafka.partitioning import murmur2
-from engine.kafka.running import ledger_partitions, run_until_stopped
+from engine.kafka.running import check_topics, ledger_partitions, run_until_stopped
 from engine.kafka.settings import KafkaSettings
 from engine.telemetry.metrics import WorkerMetrics, served
 
@@ -91,6 +91,7 @@ async def publish(settings: KafkaSettings, metrics: WorkerMetrics, stop: asyncio
     """
     log = structlog.get_logger("sellable.publish").bind(worker=settings.worker_id)
     partitions = await ledger_partitions(settings, (ENVELOPES,))
+    await check_topics(settings, (STANDINGS,))
     worker = Publishing(settings.model_copy(update={"partitions": partitions}), metrics)
     member = make_member(
         settings, KIND, partition_assignment_strategy=(WholeTopics,), max_poll_records=1

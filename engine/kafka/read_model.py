@@ -54,6 +54,16 @@ return {{written, older}}
 for each row its hash, its field and its value (empty: the row goes away)."""
 
 
+LOOK_UP: Final = """
+local found = {}
+for place = 1, #ARGV, 2 do
+  found[#found + 1] = redis.call('HGET', ARGV[place], ARGV[place + 1])
+end
+return found
+"""
+"""Takes for each key its hash and its field, and returns the values in their order."""
+
+
 class Row(NamedTuple):
     """One publication; `record` is its JSON as it was published, None where the key is gone."""
 
@@ -140,13 +150,14 @@ class ReadModel:
 
     async def lookup_many(self, keys: Sequence[tuple[str, str]]) -> list[Availability | None]:
         """The last publications of (SKU, field) keys, None for a key that was never published."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for sku, field in keys:
-            pipeline.hget(self._key(sku), field)
-        return [
-            None if found is None else _decode(found[RECORD_AT:])
-            for found in await pipeline.execute()
-        ]
+        if len(keys) == 1:
+            ((sku, field),) = keys
+            asked = self._redis.hget(self._key(sku), field)
+            return [_read(await cast("Awaitable[bytes | None]", asked))]
+        words = [word for sku, field in keys for word in (self._key(sku), field)]
+        # One command: a pipeline costs the client some 20 us for each key.
+        told = self._redis.eval(LOOK_UP, 0, *words)
+        return [_read(found) for found in await cast("Awaitable[list[bytes | None]]", told)]
 
     @property
     def _positions(self) -> str:
@@ -157,6 +168,10 @@ class ReadModel:
 
 
 _decode = msgspec.json.Decoder(Availability).decode
+
+
+def _read(stored: bytes | None) -> Availability | None:
+    return None if stored is None else _decode(stored[RECORD_AT:])
 
 
 def _value(row: Row) -> bytes:

@@ -2,8 +2,9 @@
 
     python -m tests.kafka.local_cluster FOLDER
 
-A broker, a Redis, the topics, and the four workers, with the rules folder of the project; their
-logs and data are in the folder. Ctrl-C ends all of it; what was in Kafka stays for the next time.
+A broker, a Redis, the topics, the four workers, and HTTP, with the rules folder of the project;
+their logs and data are in the folder. Ctrl-C ends all of it; what was in Kafka stays for the next
+time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tests.kafka.redis_server import RedisServer
 PROJECT = Path(__file__).parents[2]
 BROKER_PORT = 9092
 REDIS_PORT = 6379
+HTTP_PORT = 8080
 KINDS = ("ingest", "ledger", "publish", "dispatch")
 LOOK_EVERY_S = 0.2
 WELCOME = """\
@@ -31,23 +33,29 @@ Try, in another terminal:
 '"quantity":40,"occurred_at":"'$(date -u +%FT%TZ)'"}}' |
     .venv/bin/sellable topics send --topic movements.wms{at}
   .venv/bin/sellable lookup 10-0001{redis_at}
+  curl -s 'http://127.0.0.1:{http}/v1/availability?sku=10-0001'
 Ctrl-C ends it.
 """
 
 
-def main(folder: Path, broker_port: int = BROKER_PORT, redis_port: int = REDIS_PORT) -> int:
+def main(
+    folder: Path,
+    broker_port: int = BROKER_PORT,
+    redis_port: int = REDIS_PORT,
+    http_port: int = HTTP_PORT,
+) -> int:
     """Run until SIGINT or SIGTERM, or until a part ends by itself; returns the exit status."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as ending:
         try:
-            return _run(folder.resolve(), broker_port, redis_port, ending)
+            return _run(folder.resolve(), broker_port, redis_port, http_port, ending)
         except KeyboardInterrupt:
             print("stopping", flush=True)
             return 0
 
 
-def _run(folder: Path, broker_port: int, redis_port: int, ending: ExitStack) -> int:
+def _run(folder: Path, broker_port: int, redis_port: int, http_port: int, ending: ExitStack) -> int:
     broker = make_broker(folder / "broker", broker_port)
     broker.start()
     ending.callback(broker.stop)
@@ -64,12 +72,21 @@ def _run(folder: Path, broker_port: int, redis_port: int, ending: ExitStack) -> 
             words += ["--redis-url", redis.url]
         workers[kind] = Child(words, folder / f"{kind}.log", {"PYTHONPATH": str(PROJECT)})
         ending.callback(workers[kind].stop)
+    words = [*_program(), "api", *common, "--data", str(folder / "api")]
+    words += ["--redis-url", redis.url, "--listen", f"127.0.0.1:{http_port}"]
+    workers["api"] = Child(words, folder / "api.log", {"PYTHONPATH": str(PROJECT)})
+    ending.callback(workers["api"].stop)
     until(lambda: all(map(_runs, workers.values())), "all workers run")
     at = "" if broker_port == BROKER_PORT else f" --brokers {broker.bootstrap}"
     redis_at = "" if redis_port == REDIS_PORT else f" --redis-url {redis.url}"
     print(
         WELCOME.format(
-            brokers=broker.bootstrap, redis=redis.url, folder=folder, at=at, redis_at=redis_at
+            brokers=broker.bootstrap,
+            redis=redis.url,
+            folder=folder,
+            at=at,
+            redis_at=redis_at,
+            http=http_port,
         ),
         flush=True,
     )

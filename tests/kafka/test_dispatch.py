@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
+from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 from redis import RedisError
@@ -16,8 +17,9 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from engine.contracts.availability import Availability, Cause
-from engine.kafka.clients import make_producer
-from engine.kafka.dispatch import dispatch, read_model_of
+from engine.kafka.clients import make_consumer, make_producer
+from engine.kafka.dispatch import dispatch, name_of_place, read_model_of
+from engine.kafka.fencing import claim
 from engine.kafka.read_model import ReadModel, Row
 from engine.kafka.settings import KafkaSettings
 from engine.telemetry.metrics import WorkerMetrics
@@ -258,3 +260,25 @@ def redis_server_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterable[Re
 def row(said: Availability) -> Row:
     """The row of a publication."""
     return Row(said.sku, said.channel, said.version, json.dumps(msgspec.to_builtins(said)).encode())
+
+
+async def test_positions_pass_what_holds_no_message(
+    make_settings: MakeSettings, redis_server: RedisServer
+) -> None:
+    """A new owner's mark is behind the last publication: nothing is missing in Redis all the same.
+
+    Whoever serves HTTP compares the positions with the ends of the topics.
+    """
+    settings = make_settings(redis_url=redis_server.url, partitions=1)
+    await make_topics(settings)
+    place = TopicPartition(settings.topic(f"availability.{CHANNEL}"), 0)
+    await publish(settings, [publication("A", 3, 1)])
+    await claim(settings, "somebody", [place])
+    async with make_consumer(settings, "test") as consumer:
+        end = (await consumer.end_offsets([place]))[place]
+    assert end > 1
+    model = read_model_of(settings)
+    async with dispatching(settings), asyncio.timeout(PATIENCE_S):
+        while await model.positions([name_of_place(place)]) != [end]:
+            await asyncio.sleep(0.05)
+    await model.close()

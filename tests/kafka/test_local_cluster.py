@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
+
 from engine.contracts.instants import format_instant
 from engine.embedded.runtime import wall_clock
 from tests.kafka.cluster import PROJECT
@@ -15,11 +17,11 @@ from tests.kafka.processes import Child, free_port, until
 
 
 def test_a_movement_that_is_sent_is_looked_up_in_the_read_model(tmp_path: Path) -> None:
-    """Through the broker and all four workers, each in a process of its own."""
-    broker, redis = free_port(), free_port()
+    """Through the broker and all four workers, each in a process of its own; and over HTTP."""
+    broker, redis, http = free_port(), free_port(), free_port()
     words = [sys.executable, "-m", "tests.kafka.local_cluster", str(tmp_path / "run")]
     cluster = Child(
-        [*words, str(broker), str(redis)], tmp_path / "log", {"PYTHONPATH": str(PROJECT)}
+        [*words, str(broker), str(redis), str(http)], tmp_path / "log", {"PYTHONPATH": str(PROJECT)}
     )
     try:
         until(lambda: runs(cluster), "the cluster runs")
@@ -32,6 +34,8 @@ def test_a_movement_that_is_sent_is_looked_up_in_the_read_model(tmp_path: Path) 
             return bool(json.loads(call("lookup", "10-0001", "--json", url)))
 
         until(told, "a channel was told")
+        found = httpx.get(f"http://127.0.0.1:{http}/v1/availability", params={"sku": "10-0001"})
+        assert found.json()["items"][0]["version"] == 1
         assert cluster.stop(signal.SIGTERM) == 0, cluster.said()
     finally:
         cluster.kill()
