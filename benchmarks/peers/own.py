@@ -138,18 +138,19 @@ class KafkaPeer:
             began = time.time()
             workers = {kind: _Worker(job, kind, ending) for kind in KINDS}
             marks: list[Mark] = []
-            for done, cpu_s in _followed(workers, job.made.lines, again):
+            parts: dict[str, float] = {}
+            for done, parts in _followed(workers, job.made.lines, again):
                 wall_s = time.time() - began
                 if done >= job.made.lines:
                     wall_s = max(last_append(job.brokers, _topics(job))) - began
-                marks.append(Mark(done, wall_s, cpu_s))
+                marks.append(Mark(done, wall_s, sum(parts.values())))
                 if kill_at is not None and done >= kill_at:
                     return None
             peak = sum(peak_bytes(worker.pid) for worker in workers.values())
             for worker in workers.values():
                 worker.stop()
         self._dump(job)
-        return Measured(tuple(marks), peak)
+        return Measured(tuple(marks), peak, parts)
 
     def _dump(self, job: Job) -> None:
         table = LocalTable(job.folder / "ledger" / "ledger" / "0")
@@ -204,15 +205,15 @@ class _Worker:
 
 def _followed(
     workers: Mapping[str, _Worker], movements: int, again: bool
-) -> Iterator[tuple[int, float]]:
-    """How many movements the ledger has done, and the CPU time of all workers until then.
+) -> Iterator[tuple[int, dict[str, float]]]:
+    """How many movements the ledger has done, and the CPU time of each worker until then.
 
     It ends when all are done and nothing is pending any more; waiting for that is no work. Workers
     that were started again do not know what was done before: there, all is read that was written.
     """
     deadline = time.monotonic() + PATIENCE_S
     quiet_since = time.monotonic()
-    cpu_s = 0.0
+    parts = dict.fromkeys(workers, 0.0)
     before: tuple[float, float] = (0.0, 0.0)
     while True:
         time.sleep(LOOK_EVERY_S)
@@ -223,11 +224,11 @@ def _followed(
         now = (done, publish.get("sellable_publications_total", 0.0))
         if now != before or publish.get("sellable_pending_keys", 1.0) > 0:
             before, quiet_since = now, time.monotonic()
-            cpu_s = sum(cpu_seconds(worker.pid) for worker in workers.values())
+            parts = {kind: cpu_seconds(worker.pid) for kind, worker in workers.items()}
         if not (is_read if again else done >= movements):
-            yield int(done), cpu_s
+            yield int(done), parts
         elif time.monotonic() - quiet_since >= QUIET_S:
-            yield movements, cpu_s
+            yield movements, parts
             return
         if time.monotonic() > deadline:
             raise FailedRunError(f"after {PATIENCE_S:.0f} s {int(done)} movements were done")

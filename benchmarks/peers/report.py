@@ -18,6 +18,7 @@ from benchmarks.peers.verdict import (
 )
 
 MEGABYTE = 1e6
+MICROSECONDS = 1e6
 
 
 def write_report(comparison: Comparison, plot: str, method: str, notes: str = "") -> str:
@@ -88,12 +89,31 @@ def _section(comparison: Comparison, mode: Mode) -> str:
         for one in sorted(figures_of(comparison, mode), key=lambda one: -one.half_cpu.median)
     ]
     explained = "Median, and lowest to highest of all runs."
-    return f"## Output {mode.title}\n\n{explained}\n\n{_table(heads, rows)}"
+    parts = "".join(f"\n\n{told}" for told in _parts(comparison, mode))
+    return f"## Output {mode.title}\n\n{explained}\n\n{_table(heads, rows)}{parts}"
+
+
+def _parts(comparison: Comparison, mode: Mode) -> Iterator[str]:
+    """What each process of a peer with several took, over all its runs."""
+    for peer in comparison.peers:
+        runs = [
+            run
+            for run in comparison.runs
+            if (run.peer, run.mode) == (peer.name, mode.value) and run.parts and not run.wrong
+        ]
+        movements = sum(run.movements for run in runs)
+        names = runs[0].parts if runs else {}
+        shares = [
+            f"{name} {sum(run.parts[name] for run in runs) / movements * MICROSECONDS:.1f} us"
+            for name in names
+        ]
+        if shares:
+            yield f"CPU of {peer.title}, a movement of whole runs: {', '.join(shares)}."
 
 
 def _cells(one: Figure) -> tuple[str, ...]:
     if one.void:
-        return (str(one.runs), *["void"] * 6, _one_line(one.void))
+        return (str(one.runs), *["void"] * 6, _first_line(one.void))
     return (
         str(one.runs),
         f"{one.movements:,}",
@@ -131,7 +151,7 @@ def _kills(comparison: Comparison) -> Iterator[str]:
                 _sum(getattr(kill, name) for kill in kills)
                 for name in ("lost", "repeated", "changed")
             ),
-            _one_line(next((kill.wrong for kill in kills if kill.wrong), "the oracle's")),
+            _first_line(next((kill.wrong for kill in kills if kill.wrong), "the oracle's")),
         )
         for (peer, mode), kills in groups.items()
     ]
@@ -203,5 +223,6 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split()).replace("|", "/")[:200]
+def _first_line(text: str) -> str:
+    """What a table has room for; `peers.json` holds the examples that follow."""
+    return text.splitlines()[0].rstrip(":").replace("|", "/")

@@ -12,7 +12,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     The figures of the second half leave the start and the warming up of a compiler out; where a
     peer tells nothing on its way, they are those of the whole run. `wrong` says what differed from
-    the oracle, or how the run ended; it is empty when all was right. `load` is the number of
+    the oracle, or how the run ended; it is empty when all was right. `parts` are the CPU seconds of
+    each of its processes, where there are several. `load` is the number of
     processes that wanted to run on the machine, on average over the last minute of the run.
     """
 
@@ -29,6 +30,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     peak_bytes: int = 0
     publications: int = 0
     load: float = 0.0
+    parts: dict[str, float] = {}
     wrong: str = ""
 
 

@@ -184,6 +184,7 @@ def _measure(bench: Bench, peer: Peer, mode: Mode, made: Lines, number: int) -> 
         peak_bytes=measured.peak_bytes,
         publications=told,
         load=load,
+        parts=dict(measured.parts),
     )
 
 

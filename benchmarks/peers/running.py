@@ -18,7 +18,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,10 +43,14 @@ class Mark:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a run took until all was durable; its last mark is that moment."""
+    """What a run took until all was durable; its last mark is that moment.
+
+    `parts` are the CPU seconds of each process by its name, where there are several.
+    """
 
     marks: tuple[Mark, ...]
     peak_bytes: int
+    parts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def end(self) -> Mark:
