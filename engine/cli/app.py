@@ -13,7 +13,7 @@ from typing import Annotated, Final, NamedTuple
 import typer
 
 from engine import __version__
-from engine.cli.examples import epilog
+from engine.cli.examples import EXAMPLES, epilog
 
 SUMMARY: Final = """\
 How much of each item every channel may sell, kept up to date by stock movements.
@@ -91,14 +91,16 @@ def new_app(summary: str, path: Sequence[str]) -> typer.Typer:
 
 
 def named(words: Sequence[str]) -> list[str]:
-    """The words that name the command: `["exceptions", "replay"]`, `["run"]` or none."""
+    """The words that name the command: `["exceptions", "replay"]`, `["run"]` or none.
+
+    Of a group and a word that names none of its commands, the group.
+    """
     if not words:
         return []
     entry = next((entry for entry in ENTRIES if entry.name == words[0]), None)
     if entry is None:
         return []
-    inner = entry.group and len(words) > 1 and not words[1].startswith("-")
-    return list(words[: 2 if inner else 1])
+    return list(words[: 2 if " ".join(words[:2]) in EXAMPLES else 1])
 
 
 def names_no_command(words: Sequence[str]) -> bool:

@@ -28,6 +28,7 @@ class Backlog(Generic[Item]):
         self._at_once = at_once
         self._waiting: asyncio.Queue[Item] = asyncio.Queue(room)
         self._task: asyncio.Task[None] | None = None
+        self._has_failed = False
 
     def start(self) -> None:
         """Begin to work, where it does not yet."""
@@ -35,8 +36,9 @@ class Backlog(Generic[Item]):
             self._task = asyncio.create_task(self._run())
 
     async def put(self, item: Item) -> None:
-        """Have an item worked off; waits while too many wait already."""
-        await self._waiting.put(item)
+        """Have an item worked off; waits while too many wait already, but not after an error."""
+        if not self._has_failed:
+            await self._waiting.put(item)
 
     async def settle(self) -> None:
         """Wait until nothing waits, or until that has become impossible."""
@@ -63,4 +65,7 @@ class Backlog(Generic[Item]):
                 for _ in items:
                     self._waiting.task_done()
         except Exception as error:  # noqa: BLE001 - whatever it is, the partition has to stop
+            self._has_failed = True
+            while not self._waiting.empty():
+                self._waiting.get_nowait()  # whoever waits for room goes on, and is ended elsewhere
             self._failed(error)

@@ -54,6 +54,12 @@ def test_a_wrong_call_ends_with_2_and_names_the_help(call: Call, line: str, told
     assert list(json.loads(call(f"{line} --json").err)) == ["error", "advice"]
 
 
+def test_a_wrong_name_in_a_group_leads_to_the_help_of_the_group(call: Call) -> None:
+    """Not to that of a command that is not there."""
+    assert "See `sellable topics --help`" in call("topics frobnicate").err
+    assert "See `sellable topics check --help`" in call("topics check --brokerz x").err
+
+
 def test_the_help_loads_nothing_that_only_an_engine_needs() -> None:
     """`sellable --help` answers at once, because no command is loaded for it."""
     code = (

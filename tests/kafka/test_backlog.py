@@ -68,6 +68,21 @@ async def test_an_error_is_told_and_ends_the_work() -> None:
     await backlog.stop()
 
 
+async def test_after_an_error_nobody_waits_for_room() -> None:
+    """Whoever puts is not what has failed: it must be able to end in good order."""
+    desk = Desk(broken=0)
+    backlog = Backlog(desk.work, desk.failures.append, room=1, at_once=1)
+    await backlog.put(0)
+    putting = asyncio.create_task(backlog.put(1))
+    await asyncio.sleep(0)
+    backlog.start()
+    await putting
+    for number in range(2, 6):
+        await backlog.put(number)
+    assert desk.done == []
+    await backlog.stop()
+
+
 async def test_before_the_start_there_is_nothing_to_wait_for() -> None:
     """A partition may be given away before it has begun."""
     desk = Desk()
