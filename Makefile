@@ -44,8 +44,12 @@ demo: setup ## A year of a retailer's sales through the engine (some minutes)
 broker: ## Fetch the Kafka broker that the tests start, once (needs Java 17 and Maven)
 	@tests/kafka/fetch >/dev/null
 
+.PHONY: browser
+browser: ## Install the browser that the tests show reports in, where it is missing (Debian, Ubuntu)
+	@tests/rehearsal/fetch-browser
+
 .PHONY: test
-test: setup broker ## Run the tests
+test: setup broker browser ## Run the tests
 ifeq ($(TESTS),)
 	$(BIN)/python -m pytest -q -n $(WORKERS) $(COVERING) $(OTHERS)
 	$(BIN)/python -m pytest -q -n 0 $(ALONE)
@@ -59,7 +63,7 @@ coverage: setup ## The tests that take every branch of the core; fails when one 
 
 # All the others: with `make coverage` before, every test has run once.
 .PHONY: others
-others: setup broker ## The tests that `make coverage` leaves out
+others: setup broker browser ## The tests that `make coverage` leaves out
 	$(BIN)/python -m pytest -q -n $(WORKERS) $(OTHERS)
 	$(BIN)/python -m pytest -q -n 0 $(ALONE)
 

@@ -7,10 +7,10 @@ from typing import Annotated, Final
 
 import typer
 
-from engine.cli.collecting import YOUNG_OBJECTS_LISTENING, rare_collections
 from engine.cli.examples import epilog
 from engine.cli.kafka_settings import with_kafka_settings
 from engine.cli.options import KeysFile
+from engine.embedded.collecting import YOUNG_OBJECTS_LISTENING, rare_collections
 from engine.kafka.settings import KafkaSettings
 from engine.telemetry.logs import set_up_logs
 

@@ -62,6 +62,7 @@ ENTRIES: Final = (
     ),
     Entry("worker", "engine.cli.worker", "Run a worker of the engine on Kafka.", group=True),
     Entry("api", "engine.cli.api", "Serve HTTP over the engine on Kafka."),
+    Entry("rehearse", "engine.cli.rehearse", "Rehearse a peak: will it hold?"),
     Entry("demo", "engine.cli.demo", "See a year of a real retailer's sales go through."),
 )
 

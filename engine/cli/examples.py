@@ -14,13 +14,15 @@ from typing import Final, NamedTuple
 class Example(NamedTuple):
     """What one wants to do, and what to type into a shell.
 
-    Some run until they are stopped; some need a Kafka broker at `BROKERS`, or Redis.
+    Some run until they are stopped; some need a Kafka broker at `BROKERS`, or Redis. The exit
+    status of some is a verdict: 0, or 1 where the machine is too slow.
     """
 
     says: str
     command: str
     until_stopped: bool = False
     needs_brokers: bool = False
+    judges: bool = False
 
 
 _RUN: Final = Example(
@@ -263,6 +265,20 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = MappingProxyType(
                 "With brokers and Redis on this machine",
                 "sellable api",
                 " --data api \\\n    --redis-url redis://127.0.0.1:6379/0 --listen 127.0.0.1:8080",
+            ),
+        ),
+        "rehearse": (
+            Example(
+                "Some seconds of generated movements",
+                "sellable rehearse --rules rules --duration 3s --no-headroom",
+                judges=True,
+            ),
+            Example(
+                "A recording three times as fast, with tills offline and the engine killed",
+                "sellable rehearse --rules rules --movements movements.ndjson --factor 3 \\\n"
+                "    --duration 4s --fault till-chain --fault worker@2s --limit urgent-p99=20s \\\n"
+                "    --limit channel-drain=5s --no-headroom",
+                judges=True,
             ),
         ),
         "demo": (Example("A month of it", "sellable demo --days 31"),),

@@ -21,14 +21,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from engine.cli.collecting import (
+from engine.cli.printing import console, say
+from engine.cli.summary import Summary, summarise
+from engine.contracts.errors import UsageError
+from engine.embedded.collecting import (
     YOUNG_OBJECTS,
     YOUNG_OBJECTS_LISTENING,
     rare_collections,
 )
-from engine.cli.printing import console, say
-from engine.cli.summary import Summary, summarise
-from engine.contracts.errors import UsageError
 from engine.embedded.inputs import Inputs
 from engine.embedded.loop import Job, Stop, Visitors, run
 from engine.embedded.rules_watch import Stamp, stamp_of

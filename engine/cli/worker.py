@@ -8,10 +8,10 @@ from typing import Final
 import typer
 
 from engine.cli.app import new_app
-from engine.cli.collecting import rare_collections
 from engine.cli.examples import epilog
 from engine.cli.kafka_settings import with_kafka_settings
 from engine.cli.settings import with_settings
+from engine.embedded.collecting import rare_collections
 from engine.kafka.settings import KafkaSettings
 from engine.telemetry.logs import set_up_logs
 

@@ -41,6 +41,14 @@ class Backlog(NamedTuple):
     oldest_since: int | None
 
 
+class HeldBack(NamedTuple):
+    """How many keys of a channel are held back, and how many of them by nothing but its rate."""
+
+    channel: Channel
+    pending: int
+    by_rate: int
+
+
 class Engine:
     """The core over one store and one rule set.
 
@@ -157,6 +165,13 @@ class Engine:
         """Return what each channel's limits hold back, in order of the channels."""
         return [
             Backlog(outlet.channel, len(outlet.throttle), outlet.throttle.oldest())
+            for outlet in self.parts.publisher.outlets
+        ]
+
+    def held_back(self) -> list[HeldBack]:
+        """Return how much each channel's limits hold back, at no cost, in order of the channels."""
+        return [
+            HeldBack(outlet.channel, len(outlet.throttle), outlet.throttle.by_rate())
             for outlet in self.parts.publisher.outlets
         ]
 

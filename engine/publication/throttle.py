@@ -111,6 +111,10 @@ class Throttle:
         """Return how many keys are pending."""
         return len(self.pending)
 
+    def by_rate(self) -> int:
+        """Return how many pending keys nothing but the channel's rate holds back."""
+        return len(self._rank)
+
     def oldest(self) -> int | None:
         """Return since when the longest pending key has waited."""
         return min((change.published.since for change in self.pending.values()), default=None)

@@ -54,6 +54,8 @@ COMMANDS = [
     "worker ledger",
     "worker publish",
     "worker dispatch",
+    "api",
+    "rehearse",
     "demo",
 ]
 
@@ -91,7 +93,10 @@ def test_there_are_examples_for_what_there_is() -> None:
 def test_an_example_works_as_it_stands(
     call: Call, workspace: Path, command: str, example: Example
 ) -> None:
-    """Typed into a shell, in a folder with rules and movements, it ends with 0."""
+    """Typed into a shell, in a folder with rules and movements, it ends with 0.
+
+    Or with 1, where that is a verdict on a busy machine.
+    """
     if "--data data" in example.command and command != "run":
         assert call(REPLAY).status == 0
     done = subprocess.run(
@@ -102,7 +107,8 @@ def test_an_example_works_as_it_stands(
         timeout=PATIENCE_SECONDS,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stderr == ""
+    assert done.returncode in ((0, 1) if example.judges else (0,))
     assert done.stdout
 
 

@@ -37,6 +37,15 @@ def test_a_backlog_tells_how_many_keys_wait_and_since_when(tmp_path: Path) -> No
     assert backlog.oldest_since == NOON + 5 * SECOND
 
 
+def test_what_is_held_back_is_counted_by_channel(tmp_path: Path) -> None:
+    """An interval holds this one back, and not the channel's rate, as it has none."""
+    run = run_of(
+        tmp_path, "12:00:00 receipt A@L 10", "12:00:05 sale A@L 1", "12:00:08 expect B@L 1"
+    )
+    (held_back,) = run.engine.held_back()
+    assert (held_back.channel.name, held_back.pending, held_back.by_rate) == ("web", 1, 0)
+
+
 def letter_of(run: EngineRun) -> DeadLetter:
     return next(iter(View(run.store).exceptions()))
 

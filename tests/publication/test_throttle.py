@@ -47,6 +47,15 @@ def test_what_waits_is_counted_and_the_longest_wait_is_told() -> None:
     assert (len(found), found.oldest()) == (1, 3)
 
 
+def test_what_only_the_rate_holds_back_is_counted_by_itself() -> None:
+    """A key whose interval has not passed would wait with any rate."""
+    found = throttle()
+    for sku, interval in (("A", 0), ("B", 0), ("C", 60 * SECOND)):
+        found.offer(rise(sku, SECOND, interval))
+    assert taken(found, SECOND) == ["A"]
+    assert (len(found), found.by_rate()) == (2, 1)
+
+
 def test_a_tick_that_is_asked_twice_lets_no_more_through() -> None:
     """Nor does one before it: a clock that goes back brings no tokens."""
     found = throttle()
