@@ -57,7 +57,7 @@ ENTRIES: Final = (
     Entry(
         "topics",
         "engine.cli.topics",
-        "Make, check, describe and fill Kafka topics.",
+        "Make, check, describe and fill Kafka topics; order a snapshot.",
         group=True,
     ),
     Entry("worker", "engine.cli.worker", "Run a worker of the engine on Kafka.", group=True),

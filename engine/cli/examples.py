@@ -240,6 +240,12 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = MappingProxyType(
                 "    sellable topics send --topic movements.pos --brokers localhost:9092",
             ),
         ),
+        "topics snapshot": (
+            _with_brokers(
+                "Of everything, now",
+                "sellable topics snapshot --brokers localhost:9092",
+            ),
+        ),
         "worker": (
             _worker("Bring movements in", "sellable worker ingest", " --data ingest"),
             _worker("Keep the book", "sellable worker ledger", " --data ledger"),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.kafka.catalogue import Wanted
 
 SUMMARY: Final = """\
-Make, check, describe and fill Kafka topics.
+Make, check, describe and fill Kafka topics; order a snapshot.
 
 What topics there are is decided in the code: names, partitions, compaction, retention. Those of the
 channels follow from the rules folder.
@@ -53,6 +53,9 @@ def add_to(app: typer.Typer) -> None:
         )
     group.command("send", epilog=epilog("topics send"))(
         with_kafka_settings(send, (*_NOT_ASKED, "rules", "partitions", "replication", "sources"))
+    )
+    group.command("snapshot", epilog=epilog("topics snapshot"))(
+        with_kafka_settings(snapshot, (*_NOT_ASKED, "rules", "replication", "sources"))
     )
     app.add_typer(group, name="topics")
 
@@ -160,6 +163,24 @@ def send(
         print_json({"topic": settings.topic(topic), "sent": sent})
     else:
         say(f"{counted(sent, 'message')} sent to {settings.topic(topic)}")
+
+
+def snapshot(settings: KafkaSettings, as_json: AsJson = False) -> None:
+    """Have the engine take a snapshot of everything.
+
+    On its next tick every partition of the ledger, and every channel, writes a consistent cut to
+    the topic reconciliation.snapshots. They also do so by themselves, as often as `snapshot.every`
+    of engine.yaml says.
+    """
+    from engine.kafka.catalogue import SNAPSHOTS
+    from engine.kafka.orders import order_snapshot
+
+    asyncio.run(order_snapshot(settings))
+    topic = settings.topic(SNAPSHOTS)
+    if as_json:
+        print_json({"ordered": True, "topic": topic})
+    else:
+        say(f"ordered: look for it in {topic}")
 
 
 @contextmanager

@@ -49,6 +49,7 @@ COMMANDS = [
     "topics check",
     "topics describe",
     "topics send",
+    "topics snapshot",
     "worker",
     "worker ingest",
     "worker ledger",

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
+from aiokafka.errors import KafkaError
+
 from engine.api.kafka.exceptions import find
 from engine.api.kafka.post import Post, unknown
 from engine.api.kafka.replica import Replica
@@ -15,6 +17,7 @@ from engine.embedded.dead_letter_desk import StillRefused, check_open, check_rea
 from engine.kafka.orders import order_dismissal, order_replay
 from engine.kafka.partition import replay_origin
 from engine.kafka.settings import KafkaSettings
+from engine.kafka.topics_admin import BrokersError
 
 LOOK_EVERY_S: Final = 0.02
 WAIT_SECONDS: Final = 10.0
@@ -46,6 +49,8 @@ class Replaying:
         try:
             await order_replay(self._settings, exception, line, accept_old, order)
             told = await waiting
+        except (KafkaError, BrokersError) as error:
+            raise unknown() from error
         finally:
             waiting.cancel()
         outcome = told.outcome
@@ -67,11 +72,11 @@ class Replaying:
         check_reason(reason)
         _, letter = find(self._replica.tables, exception)
         check_open(letter)
-        await order_dismissal(self._settings, exception, reason)
         try:
+            await order_dismissal(self._settings, exception, reason)
             async with asyncio.timeout(WAIT_SECONDS):
                 while find(self._replica.tables, exception)[1].status == OPEN:
                     await asyncio.sleep(LOOK_EVERY_S)
-        except TimeoutError:
-            raise unknown() from None
+        except (TimeoutError, KafkaError, BrokersError) as error:
+            raise unknown() from error
         return {"exception": exception, "status": DISMISSED, "reason": reason}

@@ -5,15 +5,26 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
+from aiokafka.errors import KafkaError
+
 from engine.api.kafka.replica import Replica
-from engine.contracts.errors import CorruptStateError
+from engine.contracts.errors import CorruptStateError, SellableError
 from engine.kafka.contents import Contents
 from engine.kafka.rules_content import no_rules, read_rules
 from engine.kafka.settings import KafkaSettings
 from engine.rules.ruleset import RuleSet
 
+RETRY_SECONDS: Final = 1
 KEPT_RULES: Final = 4
 """Rule sets that are kept: partitions differ for a moment, while new rules reach them."""
+
+
+class BrokersAwayError(SellableError):
+    """The brokers do not answer; nothing of the request was taken."""
+
+    http_status = 503
+    title = "The brokers are away"
+    retry_after_seconds = RETRY_SECONDS
 
 
 class RulesInForce:
@@ -29,13 +40,19 @@ class RulesInForce:
 
         Raises:
             CorruptStateError: they cannot be loaded, though the ledger has.
-            KafkaError: the brokers refuse.
+            BrokersAwayError: the brokers do not answer.
         """
         name = self._replica.ledgers[partition].rules
         found = self._kept.get(name)
         if found is not None:
             return found
-        found = await read_rules(self._contents, name)
+        try:
+            found = await read_rules(self._contents, name)
+        except KafkaError as error:
+            raise BrokersAwayError(
+                f"the rules in force cannot be read: {error!r}",
+                "Send the same again after the time that Retry-After tells.",
+            ) from error
         if found is None:
             raise CorruptStateError(
                 f"the rules in force, {name}, cannot be loaded",

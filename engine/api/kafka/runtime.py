@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from engine.api.kafka.remembered import Remembered
 from engine.api.kafka.replaying import Replaying
 from engine.api.kafka.replica import Replica
 from engine.api.kafka.reserving import Reserving, briefs
-from engine.api.kafka.rules import RulesInForce
+from engine.api.kafka.rules import BrokersAwayError, RulesInForce
 from engine.api.runtime import Figures, Freshness, Page, Phase, Repeatable
 from engine.contracts.answers import (
     ChannelStanding,
@@ -54,6 +54,7 @@ from engine.kafka.topics_admin import BrokersError
 from engine.rules.shown import RulesShown, show_rules
 
 KIND: Final = "api"
+RETRY_AFTER_S: Final = 0.5
 
 
 class _Parts:
@@ -71,6 +72,10 @@ class _Parts:
         self.reserving = Reserving(self.post, self.replica, self.remembered)
         self.replaying = Replaying(settings, self.post, self.replica)
         self.router = Router(settings.partitions)
+
+    async def watch(self) -> None:
+        """Look how far everything is."""
+        await self.progress.watch(await self.rules.newest())
 
 
 class KafkaRuntime:
@@ -122,8 +127,8 @@ class KafkaRuntime:
         )
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_follow(parts.replica))
-                tasks.create_task(_watch(parts))
+                tasks.create_task(for_ever(parts.replica.read))
+                tasks.create_task(for_ever(parts.watch))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
 
@@ -261,14 +266,15 @@ class KafkaRuntime:
         return _exception_shown(letter)
 
 
-async def _follow(replica: Replica) -> None:
+async def for_ever(step: Callable[[], Awaitable[None]]) -> None:
+    """Do something again and again; brokers that are away are waited for."""
+    log = structlog.get_logger("sellable.api")
     while True:
-        await replica.read()
-
-
-async def _watch(parts: _Parts) -> None:
-    while True:
-        await parts.progress.watch(await parts.rules.newest())
+        try:
+            await step()
+        except (KafkaError, BrokersAwayError) as error:
+            log.warning("the brokers do not answer, trying again", error=repr(error))
+            await asyncio.sleep(RETRY_AFTER_S)
 
 
 def _movement_answer(line: bytes, told: Told) -> MovementAnswer:

@@ -12,6 +12,7 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError
 
 from engine.api.kafka import post as post_module
+from engine.api.kafka import runtime as runtime_module
 from engine.api.kafka.exceptions import find, page_of
 from engine.api.kafka.post import Parcelled, Post
 from engine.api.kafka.turns import Turns
@@ -241,3 +242,16 @@ def test_an_exception_is_found_by_its_name() -> None:
     for name in ("x-1-00000002", "x-2-00000001", "x-00000001", "x-1-1", "nothing"):
         with pytest.raises(NotFoundError):
             find(parts, name)
+
+
+async def test_brokers_that_are_away_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lookups go on meanwhile; only what nobody foresaw ends the process."""
+    monkeypatch.setattr(runtime_module, "RETRY_AFTER_S", 0.001)
+    answers: list[Exception] = [KafkaTimeoutError(), KafkaTimeoutError(), ZeroDivisionError()]
+
+    async def step() -> None:
+        raise answers.pop(0)
+
+    with pytest.raises(ZeroDivisionError):
+        await runtime_module.for_ever(step)
+    assert not answers
