@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from engine.kafka.settings import KafkaSettings
@@ -14,7 +15,7 @@ from tests.kafka.broker import Broker, NamedBroker
 from tests.kafka.cluster import make_topics, worker
 from tests.kafka.conftest import settings_maker
 from tests.kafka.fleet import Fleet
-from tests.kafka.processes import Child, free_port
+from tests.kafka.processes import Child, free_port, until
 from tests.kafka.redis_server import RedisServer
 from tests.oracle import write_rules_folder
 
@@ -53,6 +54,9 @@ class KafkaEngine:
         self.fleet.begin("dispatch", redis_url=self.redis.url)
         self.begin("api-1")
         self.fleet.wait("ledger", "ingest", "publish", "dispatch", "api-1")
+        # How fresh published numbers are is known once all workers have told it.
+        channels = f"{self.url}/v1/channels"
+        until(lambda: httpx.get(channels).json()["as_of"] is not None, "all workers have told")
 
     def begin(self, name: str) -> None:
         """Start a process that serves, and wait for nothing."""
