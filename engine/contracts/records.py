@@ -70,7 +70,8 @@ class KeyRecord(msgspec.Struct, array_like=True, gc=False):
 
     `incoming` is kept signed. `counted_…` hold the instant of the newest count per disposition.
     `recent` is a flat list of pairs: when a movement occurred, and its signed quantity times 4 plus
-    the number of its disposition; older pairs lie in chunks numbered from `chunk_first` up to, not
+    the number of its disposition, or 3 beside a count's instant, which was of the disposition that
+    stands in place of the quantity; older pairs lie in chunks numbered from `chunk_first` up to, not
     including, `chunk_next`. `base` and `short` are the values that the sums of the SKU contain.
     `sales` is an hour of the clock, units sold in it, and in the hour before; empty where no
     channel asks.

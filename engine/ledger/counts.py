@@ -8,6 +8,8 @@ count to need them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from engine.contracts import records
@@ -18,6 +20,7 @@ RECENT_LENGTH = 128  # numbers in a key's own record (64 movements) before a chu
 CHUNKS_DROPPED_AT_ONCE = 2  # at most, per new chunk: dropping keeps pace with writing
 
 DISPOSITION_BITS = 2
+MARK = 3  # where a pair has it in place of a disposition, it tells of a count; see `note_count`
 
 
 def counted_at(key: KeyRecord, disposition: int) -> int:
@@ -52,6 +55,54 @@ def remember(
         split_off(book, sku, location, key)
 
 
+def note_count(
+    book: Book, sku: Sku, location: str, key: KeyRecord, disposition: int, variance: int, at: int
+) -> None:
+    """Remember what a count corrected, so that what the book was before it is known still."""
+    if variance:
+        remember(book, sku, location, key, disposition, variance, at)
+    remember(book, sku, location, key, MARK, disposition, at)
+
+
+def note_absorbed(
+    book: Book, sku: Sku, location: str, key: KeyRecord, disposition: int, delta: int, at: int
+) -> None:
+    """Remember a movement that a count had seen before it came.
+
+    The book was another from then on until the first count after it, which corrected that.
+    """
+    marks = [
+        mark
+        for mark, packed in newest_first(book, sku, location, key, at - 1)
+        if packed == (disposition << DISPOSITION_BITS) + MARK
+    ]
+    if marks:
+        remember(book, sku, location, key, disposition, delta, at)
+        remember(book, sku, location, key, disposition, -delta, min(marks))
+
+
+def newest_first(
+    book: Book, sku: Sku, location: str, key: KeyRecord, after: int
+) -> Iterator[tuple[int, int]]:
+    """Yield the remembered pairs that occurred after the instant, those that came last first.
+
+    A pair is when a movement occurred, and its signed quantity times 4 plus its disposition.
+    """
+    for pairs in _pages(book, sku, location, key, after):
+        for place in range(len(pairs) - 2, -1, -2):
+            if pairs[place] > after:
+                yield pairs[place], pairs[place + 1]
+
+
+def _pages(book: Book, sku: Sku, location: str, key: KeyRecord, after: int) -> Iterator[list[int]]:
+    yield key.recent
+    for number in range(key.chunk_next - 1, key.chunk_first - 1, -1):
+        chunk = _read_chunk(book, _chunk_name(sku, location, number))
+        if chunk is None or chunk.newest_so_far <= after:
+            return
+        yield chunk.pairs
+
+
 def moved_since(
     book: Book, sku: Sku, location: str, key: KeyRecord, disposition: int, instant: int
 ) -> int:
@@ -80,16 +131,15 @@ def _sum_after(pairs: list[int], disposition: int, instant: int) -> int:
 def split_off(book: Book, sku: Sku, location: str, key: KeyRecord) -> None:
     """Move a full key's recent movements to a chunk, unless most of them are of no use any more."""
     horizon = book.clock - book.windows.for_counts
-    mask = (1 << DISPOSITION_BITS) - 1
     kept: list[int] = []
     for at, packed in zip(key.recent[::2], key.recent[1::2], strict=True):
-        if at > horizon and at > counted_at(key, packed & mask):
+        if at > horizon:
             kept.append(at)
             kept.append(packed)
     if len(kept) <= RECENT_LENGTH // 2:
         key.recent = kept
         return
-    instants = kept[::2]
+    instants, mask = kept[::2], (1 << DISPOSITION_BITS) - 1
     key.recent_max = max(key.recent_max, max(instants))
     sums = tuple(
         sum(p >> DISPOSITION_BITS for p in kept[1::2] if p & mask == disposition)

@@ -89,6 +89,7 @@ def shift(
     book.entries.append((booked_as, at, location, name, disposition, delta, counts_as))
     if absorbed:
         book.entries.append(("count", at, location, name, disposition, -delta, taken_back_as))
+        counts.note_absorbed(book, sku, location, key, disposition, delta, at)
         return True
     if disposition == SELLABLE:
         key.sellable += delta
@@ -116,6 +117,7 @@ def sale(book: Book, sku: Sku, movement: Movement) -> str:
         book.touched_now.append((location, key))
     if at <= key.counted_sellable:
         book.entries.append(("count", at, location, sku.name, SELLABLE, quantity, 1))
+        counts.note_absorbed(book, sku, location, key, SELLABLE, -quantity, at)
         return ABSORBED
     before = key.sellable
     short = shortfall(key) if key.reserved else 0
@@ -218,5 +220,6 @@ def count(book: Book, sku: Sku, movement: Movement) -> str:
     variance = counts.set_counted(key, disposition, quantity, at)
     if variance:
         book.entries.append(("count", at, location, sku.name, disposition, variance, 1))
+    counts.note_count(book, sku, location, key, disposition, variance, at)
     check_stock(book, sku, location, key, before, short)
     return APPLIED
