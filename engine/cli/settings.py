@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.rules.settings import Setting, list_settings
+from engine.rules.setting_values import Setting
+from engine.rules.settings import list_settings
 
 GIVEN = "overrides"
 """The parameter by which a command takes the settings that were given."""
@@ -53,8 +54,11 @@ def _parameter(setting: Setting) -> str:
 
 def _option(setting: Setting) -> object:
     told = f"{setting.help} [engine.yaml: {setting.name}; else {setting.default}]"
-    metavar = "TIME|off" if setting.may_be_off else "TIME"
     option = typer.Option(
-        setting.flag, envvar=setting.environment, metavar=metavar, help=told, show_default=False
+        setting.flag,
+        envvar=setting.environment,
+        metavar=setting.place_holder,
+        help=told,
+        show_default=False,
     )
     return Annotated[str | None, option]

@@ -7,6 +7,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from engine.contracts.movement import DISPOSITIONS
+
 IN_FLIGHT: Final = "in_flight"
 MISSED: Final = "missed"
 DUPLICATE: Final = "duplicate"
@@ -14,6 +16,10 @@ RESERVATION_LEAK: Final = "reservation_leak"
 SHRINK: Final = "shrink"
 UNKNOWN: Final = "unknown"
 FINDING_CLASSES: Final = (IN_FLIGHT, MISSED, DUPLICATE, RESERVATION_LEAK, SHRINK, UNKNOWN)
+
+ADJUSTABLE_CLASSES: Final = (MISSED, DUPLICATE, SHRINK, UNKNOWN)
+"""Classes that a policy may have adjusted. What is in flight settles itself, and the way to end a
+reservation that leaks is to end it: less stock would only make it short."""
 
 NO_ACTION: Final = "none"
 ADJUSTED: Final = "adjusted"
@@ -44,3 +50,4 @@ class Finding(msgspec.Struct, gc=False):
     observed_at: Annotated[
         str, Meta(description="RFC 3339.", extra_json_schema={"format": "date-time"})
     ]
+    disposition: Annotated[str, Meta(extra_json_schema={"enum": list(DISPOSITIONS)})]

@@ -16,6 +16,11 @@ REJECTED: Final = "rejected"
 REFUSED: Final = "refused"
 OUTCOMES: Final = (APPLIED, DUPLICATE, ABSORBED, REJECTED, REFUSED)
 
+AGREES: Final = "agrees"
+DIFFERS: Final = "differs"
+OBSERVATION_RESULTS: Final = (AGREES, DIFFERS, DUPLICATE, REFUSED)
+"""What becomes of an observation, in place of an outcome: it is no movement."""
+
 
 class MovementOutcome(msgspec.Struct, gc=False):
     """The one outcome of one movement; the identity is null where it could not be read."""

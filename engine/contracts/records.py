@@ -18,6 +18,7 @@ The first byte of a key tells the kind of record:
 | `W` | lines of the open posting window | commit number |
 | `I`, `B`, `J` | remembered identities: pages, blocks, recent | see `ledger.identities` |
 | `E` | exception | number |
+| `A` | when a key was last adjusted by an observation | sku, `|`, location, `|`, disposition |
 | `M` | the engine's own figures | nothing |
 """
 
@@ -38,6 +39,7 @@ IDENTITY_PAGE = b"I"
 IDENTITY_BLOCK = b"B"
 IDENTITY_RECENT = b"J"
 EXCEPTION = b"E"
+ADJUSTED = b"A"
 META = b"M"
 
 # A trace is (source, id, correlation id, type, location, quantity, occurred at): who touched a key.
@@ -70,9 +72,9 @@ class KeyRecord(msgspec.Struct, array_like=True, gc=False):
 
     `incoming` is kept signed. `counted_…` hold the instant of the newest count per disposition.
     `recent` is a flat list of pairs: when a movement occurred, and its signed quantity times 4 plus
-    the number of its disposition, or 3 beside a count's instant, which was of the disposition that
-    stands in place of the quantity; older pairs lie in chunks numbered from `chunk_first` up to, not
-    including, `chunk_next`. `base` and `short` are the values that the sums of the SKU contain.
+    the number of its disposition. Beside a count's instant stands 3, plus 4 times the disposition
+    that was counted. Older pairs lie in chunks numbered from `chunk_first` up to, not including,
+    `chunk_next`. `base` and `short` are the values that the sums of the SKU contain.
     `sales` is an hour of the clock, units sold in it, and in the hour before; empty where no
     channel asks.
     """

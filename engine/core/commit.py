@@ -98,8 +98,9 @@ def _collect_journals(parts: Parts, changes: Changes) -> None:
     changes.puts.update(identities.puts)
     identities.ranges.clear()
     identities.puts.clear()
-    changes.puts.update(parts.letters.puts)
-    parts.letters.puts.clear()
+    for puts in (parts.letters.puts, parts.settled.puts):
+        changes.puts.update(puts)
+        puts.clear()
 
 
 def take_outputs(parts: Parts) -> dict[str, Sequence[msgspec.Struct]]:
@@ -124,6 +125,9 @@ def take_outputs(parts: Parts) -> dict[str, Sequence[msgspec.Struct]]:
         outputs["erp.postings"] = parts.postings
         figures.postings += len(parts.postings)
         parts.postings = []
+    if parts.findings:
+        outputs["reconciliation.findings"] = parts.findings
+        parts.findings = []
     if parts.letters.fresh:
         outputs["exceptions"] = parts.letters.fresh
         parts.letters.fresh = []

@@ -12,16 +12,22 @@ from engine.contracts.exceptions import ExceptionRecord, exception_record
 OPEN = "open"
 REPLAYED = "replayed"
 DISMISSED = "dismissed"
+MOVEMENT = "movement"
+OBSERVATION = "observation"
 MAX_DIGITS = 18  # of an exception's number: it is stored in 8 bytes
 
 
 class DeadLetter(msgspec.Struct, omit_defaults=True):
-    """A stored exception, and what became of it: `status`, when, and an operator's words."""
+    """A stored exception, and what became of it: `status`, when, and an operator's words.
+
+    `about` tells what its payload was meant to be: a movement, or an observation.
+    """
 
     record: ExceptionRecord
     status: str = OPEN
     changed_at: str | None = None
     note: str | None = None
+    about: str = MOVEMENT
 
 
 class Wanted(NamedTuple):
@@ -59,6 +65,7 @@ class DeadLetters:
         origin: str,
         first_seen: str | None,
         correlation_id: str | None,
+        about: str = MOVEMENT,
     ) -> None:
         """Keep one exception under the next number."""
         self.number += 1
@@ -74,7 +81,7 @@ class DeadLetters:
             correlation_id=correlation_id,
         )
         self.fresh.append(record)
-        self.keep(DeadLetter(record))
+        self.keep(DeadLetter(record, about=about))
 
     def keep(self, letter: DeadLetter) -> None:
         """Keep an exception as it stands now."""

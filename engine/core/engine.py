@@ -15,10 +15,11 @@ from engine.contracts.decisions import Decision
 from engine.contracts.exceptions import ExceptionRecord, Refusal
 from engine.contracts.movements import Movement
 from engine.contracts.records import ReservationRecord
-from engine.core import commit, cut, step, timeline
+from engine.core import commit, cut, observing, step, timeline
 from engine.core.changes import Changes
-from engine.core.dead_letters import REPLAYED, DeadLetter
+from engine.core.dead_letters import OBSERVATION, REPLAYED, DeadLetter
 from engine.core.figures import Standing
+from engine.core.observing import Observed
 from engine.core.parts import Parts
 from engine.core.step import Foreseen, Outcome, Prepared
 from engine.ledger.book import Reader
@@ -85,6 +86,14 @@ class Engine:
     def take_mended(self, batch: Prepared, outcomes: list[Outcome], accept_old: bool) -> None:
         """Take a mended movement whose exception another engine keeps, by the wall clock."""
         step.take(self.parts, batch, 0, outcomes, accept_old)
+
+    def observe(self, lines: Sequence[bytes], origin: Callable[[int], str]) -> list[Observed]:
+        """Take observations of other systems, once all that is due by the clock has happened."""
+        return observing.observe(self.parts, lines, origin)
+
+    def observe_mended(self, line: bytes, accept_old: bool) -> Observed:
+        """Take a mended observation; one that is refused again changes nothing."""
+        return observing.replay(self.parts, line, accept_old)
 
     def foresee(self, movement: Movement | Refusal) -> Foreseen:
         """Tell what a reserve would come to if it were taken now; nothing is changed."""
@@ -193,11 +202,16 @@ class Engine:
     def replay(
         self, letter: DeadLetter, line: bytes, accept_old: bool, now: str | None
     ) -> Outcome | None:
-        """Take an exception's mended movement; None when a commit has to come first.
+        """Take an exception's mended line; None when a commit has to come first.
 
-        A movement that is refused again changes nothing, and the exception stays as it is.
+        What is refused again changes nothing, and the exception stays as it is.
         """
-        outcome = step.replay(self.parts, letter.record.exception, line, accept_old)
+        outcome: Outcome | None
+        if letter.about == OBSERVATION:
+            observed = self.observe_mended(line, accept_old)
+            outcome = Outcome(observed.result, observed.refusal)
+        else:
+            outcome = step.replay(self.parts, letter.record.exception, line, accept_old)
         if outcome is not None and not isinstance(outcome.refusal, Refusal):
             letter.status = REPLAYED
             letter.changed_at = now

@@ -21,6 +21,16 @@ class Figures(msgspec.Struct, omit_defaults=True):
     snapshots: int = 0
 
 
+class ObservationFigures(msgspec.Struct, omit_defaults=True):
+    """Counts of observations over the whole history; `findings` by class."""
+
+    agreeing: int = 0
+    duplicate: int = 0
+    refused: int = 0
+    adjusted: int = 0
+    findings: dict[str, int] = {}
+
+
 class BucketState(msgspec.Struct, array_like=True):
     """Where a channel's token bucket stands."""
 
@@ -65,3 +75,4 @@ class Standing(msgspec.Struct, omit_defaults=True):
     exception_number: int = 0
     posting_number: int = 0
     forgotten_until: int = 0
+    observed: ObservationFigures = msgspec.field(default_factory=ObservationFigures)

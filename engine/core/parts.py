@@ -6,6 +6,7 @@ import msgspec
 
 from engine.contracts import records
 from engine.contracts.errors import UsageError
+from engine.contracts.findings import Finding
 from engine.contracts.movements import MovementDecoder
 from engine.contracts.postings import Posting
 from engine.core.dead_letters import DeadLetters
@@ -15,6 +16,7 @@ from engine.core.sums import Sums
 from engine.ledger.book import Book, Reader, Sku, Windows
 from engine.ledger.identities import Identities
 from engine.postings.window import Window
+from engine.reconciliation.settled import Settled
 from engine.rules.model import DEFAULT_TIMEZONE
 from engine.rules.ruleset import RuleSet
 
@@ -47,6 +49,8 @@ class Parts:
         self.next_edge: int | None = None
         self.forgotten: list[bytes] = []
         self.postings: list[Posting] = []
+        self.findings: list[Finding] = []
+        self.settled = Settled(reader)
         self._publisher: Publisher | None = None
         self._load()
 

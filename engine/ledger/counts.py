@@ -73,7 +73,9 @@ def note_absorbed(
     """
     marks = [
         mark
-        for mark, packed in newest_first(book, sku, location, key, at - 1)
+        for mark, packed in newest_first(
+            book, sku, location, key, at - 1, counted_at(key, disposition)
+        )
         if packed == (disposition << DISPOSITION_BITS) + MARK
     ]
     if marks:
@@ -82,25 +84,28 @@ def note_absorbed(
 
 
 def newest_first(
-    book: Book, sku: Sku, location: str, key: KeyRecord, after: int
+    book: Book, sku: Sku, location: str, key: KeyRecord, after: int, until: int
 ) -> Iterator[tuple[int, int]]:
-    """Yield the remembered pairs that occurred after the instant, those that came last first.
+    """Yield the remembered pairs that occurred in (after, until], those that came last first.
 
     A pair is when a movement occurred, and its signed quantity times 4 plus its disposition.
     """
-    for pairs in _pages(book, sku, location, key, after):
+    for pairs in _pages(book, sku, location, key, after, until):
         for place in range(len(pairs) - 2, -1, -2):
-            if pairs[place] > after:
+            if after < pairs[place] <= until:
                 yield pairs[place], pairs[place + 1]
 
 
-def _pages(book: Book, sku: Sku, location: str, key: KeyRecord, after: int) -> Iterator[list[int]]:
+def _pages(
+    book: Book, sku: Sku, location: str, key: KeyRecord, after: int, until: int
+) -> Iterator[list[int]]:
     yield key.recent
     for number in range(key.chunk_next - 1, key.chunk_first - 1, -1):
         chunk = _read_chunk(book, _chunk_name(sku, location, number))
         if chunk is None or chunk.newest_so_far <= after:
             return
-        yield chunk.pairs
+        if chunk.oldest <= until:
+            yield chunk.pairs
 
 
 def moved_since(

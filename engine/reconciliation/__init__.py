@@ -1,1 +1,1 @@
-"""Snapshots and the comparison of the book with what others believe."""
+"""Comparing what other systems believe with the book: findings, their classes, their actions."""

@@ -16,7 +16,8 @@ from engine.rules.model import (
 )
 from engine.rules.plan import ItemClass, Plan, Terms
 from engine.rules.ruleset import EVERYWHERE, RuleSet
-from engine.rules.settings import Setting, list_settings
+from engine.rules.setting_values import Setting
+from engine.rules.settings import list_settings
 
 __all__ = [
     "EVERYWHERE",

@@ -244,8 +244,24 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """What is done about differences between an observation and the book.
+
+    `in_flight` is in microseconds, `tolerance` and `adjust_up_to` in base units, the fraction
+    `percent_numerator` by `percent_denominator` of what was expected. `adjust` are classes.
+    """
+
+    in_flight: int
+    tolerance: int
+    percent_numerator: int
+    percent_denominator: int
+    adjust: tuple[str, ...]
+    adjust_up_to: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """The engine's settings, all in microseconds; `snapshot_every` is None when off."""
+    """The engine's settings, durations in microseconds; `snapshot_every` is None when off."""
 
     count_window: int
     reservation_window: int
@@ -256,3 +272,4 @@ class Settings:
     drain: int
     snapshot_every: int | None
     erp_window: int
+    reconciliation: Policy

@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from fractions import Fraction
 
-from engine.contracts.instants import DAY, MILLISECOND, format_duration, parse_duration
+from engine.contracts.findings import ADJUSTABLE_CLASSES
+from engine.contracts.instants import MILLISECOND
 from engine.rules.document import Document, Place, Value
 from engine.rules.fields import describe
 from engine.rules.mistakes import Mistakes, did_you_mean
-from engine.rules.model import Settings
-
-LONGEST_WINDOW = 3660 * DAY
-"""Longest duration of any setting."""
-
-OFF = frozenset({"off", "false", "no"})
-"""Texts that switch a setting off, where that is possible."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting: its dotted name, default, limits and help. All are durations.
-
-    `default` is written as in `engine.yaml`; `lowest` is in microseconds; `may_be_off` allows
-    `off` instead of a duration.
-    """
-
-    name: str
-    default: str
-    lowest: int
-    help: str
-    may_be_off: bool = False
-
-    @property
-    def type(self) -> str:
-        """The type in words, for help texts."""
-        return "duration or off" if self.may_be_off else "duration"
-
-    @property
-    def flag(self) -> str:
-        """The command line option: `--snapshot-every`."""
-        return "--" + self.name.replace(".", "-").replace("_", "-")
-
-    @property
-    def environment(self) -> str:
-        """The environment variable: `SELLABLE_SNAPSHOT_EVERY`."""
-        return "SELLABLE_" + self.name.replace(".", "_").upper()
-
+from engine.rules.model import Policy, Settings
+from engine.rules.setting_values import (
+    NO_CLASSES,
+    OFF,
+    Kind,
+    Setting,
+    SettingFault,
+    SettingValue,
+    read_value,
+)
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
@@ -86,6 +59,40 @@ SETTINGS: tuple[Setting, ...] = (
         may_be_off=True,
     ),
     Setting("erp.window", "15m", MILLISECOND, "The time that one posting to the ERP sums up."),
+    Setting(
+        "reconciliation.in_flight",
+        "15m",
+        0,
+        "How far from its time movements may explain a difference from an observation.",
+    ),
+    Setting(
+        "reconciliation.tolerance",
+        "0",
+        0,
+        "A difference of so many units, or less, needs no action.",
+        kind=Kind.UNITS,
+    ),
+    Setting(
+        "reconciliation.tolerance_percent",
+        "0",
+        0,
+        "The same as a percentage of what the book expects; the larger of the two counts.",
+        kind=Kind.PERCENT,
+    ),
+    Setting(
+        "reconciliation.adjust",
+        NO_CLASSES,
+        0,
+        f"Classes of findings by which the book is adjusted: {', '.join(ADJUSTABLE_CLASSES)}.",
+        kind=Kind.CLASSES,
+    ),
+    Setting(
+        "reconciliation.adjust_up_to",
+        "10",
+        0,
+        "The largest difference, in units, by which the book is adjusted; beyond it is reviewed.",
+        kind=Kind.UNITS,
+    ),
 )
 
 
@@ -103,56 +110,68 @@ def read_settings(
     mistakes noted, when any value cannot be used.
     """
     before = len(mistakes.found)
-    values = {setting.name: _duration(setting.default) for setting in SETTINGS}
+    values = {setting.name: read_value(setting, setting.default) for setting in SETTINGS}
     if document is not None:
         values.update(_from_file(document, mistakes))
     values.update(_from_overrides(overrides, mistakes))
     if len(mistakes.found) > before:
         return None
+    return _build(values)
+
+
+def _build(values: Mapping[str, SettingValue]) -> Settings:
+    def whole(name: str) -> int:
+        value = values[name]
+        assert isinstance(value, int), f"{name} is a duration or a number"
+        return value
+
+    percent, adjust = (
+        values["reconciliation.tolerance_percent"],
+        values["reconciliation.adjust"],
+    )
+    assert isinstance(percent, Fraction), "it was read as one"
+    assert isinstance(adjust, tuple), "it was read as one"
     return Settings(
-        count_window=values["count_window"],
-        reservation_window=values["reservation_window"],
-        dedupe_window=values["dedupe_window"],
-        max_future=values["max_future"],
-        max_jump=values["max_jump"],
-        publish_tick=values["publish_tick"],
-        drain=values["drain"],
-        snapshot_every=values["snapshot.every"] or None,
-        erp_window=values["erp.window"],
+        count_window=whole("count_window"),
+        reservation_window=whole("reservation_window"),
+        dedupe_window=whole("dedupe_window"),
+        max_future=whole("max_future"),
+        max_jump=whole("max_jump"),
+        publish_tick=whole("publish_tick"),
+        drain=whole("drain"),
+        snapshot_every=whole("snapshot.every") or None,
+        erp_window=whole("erp.window"),
+        reconciliation=Policy(
+            in_flight=whole("reconciliation.in_flight"),
+            tolerance=whole("reconciliation.tolerance"),
+            percent_numerator=percent.numerator,
+            percent_denominator=percent.denominator,
+            adjust=adjust,
+            adjust_up_to=whole("reconciliation.adjust_up_to"),
+        ),
     )
 
 
-def _from_overrides(overrides: Mapping[str, str], mistakes: Mistakes) -> dict[str, int]:
-    values = {}
+def _from_overrides(overrides: Mapping[str, str], mistakes: Mistakes) -> dict[str, SettingValue]:
+    values: dict[str, SettingValue] = {}
     for name, text in overrides.items():
-        setting = _find(name)
-        if setting is None:
-            remedy = did_you_mean(name, _names())
-            mistakes.add(f"setting {name}", 0, "there is no such setting", remedy)
-            continue
-        fault = _fault(setting, text)
-        if fault:
-            mistakes.add(f"setting {name}", 0, *fault)
-        else:
-            values[name] = _duration(text)
+        try:
+            values[name] = read_value(_find(name), text)
+        except _UnknownSetting as unknown:
+            mistakes.add(f"setting {name}", 0, "there is no such setting", unknown.remedy)
+        except SettingFault as fault:
+            mistakes.add(f"setting {name}", 0, fault.message, fault.remedy)
     return values
 
 
-def _from_file(document: Document, mistakes: Mistakes) -> dict[str, int]:
-    values = {}
+def _from_file(document: Document, mistakes: Mistakes) -> dict[str, SettingValue]:
+    values: dict[str, SettingValue] = {}
     for place, value in _leaves(document, mistakes):
         name = ".".join(str(part) for part in place)
-        setting = _find(name)
-        fault: tuple[str, str] | None
-        if setting is None:
-            fault = (f"the key {name!r} is not known here", did_you_mean(name, _names()))
-        else:
-            fault = _fault(setting, value)
-        if fault:
-            mistakes.add(document.file, document.line(place), *fault)
-        else:
-            assert isinstance(value, str), "anything else is a fault"
-            values[name] = _duration(value)
+        try:
+            values[name] = read_value(_find(name), value)
+        except SettingFault as fault:
+            mistakes.add(document.file, document.line(place), fault.message, fault.remedy)
     return values
 
 
@@ -182,39 +201,16 @@ def _leaves(document: Document, mistakes: Mistakes) -> list[tuple[Place, Value]]
 
 
 def _may_be_off(group: str) -> bool:
-    every = _find(f"{group}.every")
-    return every is not None and every.may_be_off
+    return any(each.name == f"{group}.every" and each.may_be_off for each in SETTINGS)
 
 
-def _fault(setting: Setting, value: Value) -> tuple[str, str] | None:
-    """What is wrong with a value, and the remedy; None when it can be used."""
-    off = " or off" if setting.may_be_off else ""
-    remedy = f"Write a whole number and its unit, such as {setting.default}{off}."
-    if not isinstance(value, str):
-        return f"{setting.name}: a duration is expected, {describe(value)} was found", remedy
-    if setting.may_be_off and value.lower() in OFF:
-        return None
-    try:
-        duration = parse_duration(value)
-    except ValueError:
-        return f"{setting.name}: {describe(value)} is no duration", remedy
-    if duration < setting.lowest:
-        lowest = format_duration(setting.lowest)
-        return f"{setting.name}: {value} is too short", f"Write {lowest} or more."
-    if duration > LONGEST_WINDOW:
-        longest = format_duration(LONGEST_WINDOW)
-        return f"{setting.name}: {value} is too long", f"Write {longest} or less."
-    return None
+class _UnknownSetting(SettingFault):
+    """There is no setting of that name."""
 
 
-def _duration(text: str) -> int:
-    """Microseconds, and 0 for off: what may be off may not be 0."""
-    return 0 if text.lower() in OFF else parse_duration(text)
-
-
-def _find(name: str) -> Setting | None:
-    return next((setting for setting in SETTINGS if setting.name == name), None)
-
-
-def _names() -> list[str]:
-    return [setting.name for setting in SETTINGS]
+def _find(name: str) -> Setting:
+    found = next((setting for setting in SETTINGS if setting.name == name), None)
+    if found is None:
+        names = [setting.name for setting in SETTINGS]
+        raise _UnknownSetting(f"the key {name!r} is not known here", did_you_mean(name, names))
+    return found

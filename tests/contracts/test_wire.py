@@ -80,10 +80,11 @@ def test_a_snapshot_is_written_in_order() -> None:
 
 def test_a_finding_is_written_in_order() -> None:
     """Its class is called class."""
-    record = Finding("f", "s", "l", "wms", 3, 2, -1, "shrink", "review", T)
+    record = Finding("f", "s", "l", "wms", 3, 2, -1, "shrink", "review", T, "damaged")
     assert written(record) == (
         '{"finding":"f","sku":"s","location":"l","source":"wms","expected":3,"observed":2,'
-        f'"difference":-1,"class":"shrink","action":"review","observed_at":"{T}"}}'
+        f'"difference":-1,"class":"shrink","action":"review","observed_at":"{T}",'
+        '"disposition":"damaged"}'
     )
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.contracts.instants import DAY, HOUR, MILLISECOND, MINUTE, SECOND, parse_duration
+from engine.contracts.instants import DAY, HOUR, MILLISECOND, MINUTE, SECOND
 from engine.rules import Settings, list_settings, load_rules
+from engine.rules.model import Policy
 from tests.rules.support import mistakes_of, rules_folder
 
 DEFAULTS = Settings(
@@ -20,6 +21,14 @@ DEFAULTS = Settings(
     drain=24 * HOUR,
     snapshot_every=24 * HOUR,
     erp_window=15 * MINUTE,
+    reconciliation=Policy(
+        in_flight=15 * MINUTE,
+        tolerance=0,
+        percent_numerator=0,
+        percent_denominator=1,
+        adjust=(),
+        adjust_up_to=10,
+    ),
 )
 
 
@@ -67,11 +76,52 @@ def test_a_faulty_override_is_told_with_the_name_of_the_setting(tmp_path: Path) 
 def test_every_setting_is_declared_once_with_its_default_help_and_names() -> None:
     """So that options and environment variables can be made from the list."""
     settings = list_settings()
-    assert len({setting.name for setting in settings}) == len(settings) == 9
+    assert len({setting.name for setting in settings}) == len(settings) == 14
     for setting in settings:
         assert setting.help.endswith(".")
-        assert parse_duration(setting.default) >= setting.lowest
-        assert setting.type == ("duration or off" if setting.may_be_off else "duration")
+    kinds = {setting.name: (setting.type, setting.place_holder) for setting in settings}
+    assert kinds["drain"] == ("duration", "TIME")
+    assert kinds["snapshot.every"] == ("duration or off", "TIME|off")
+    assert kinds["reconciliation.tolerance"] == ("whole number", "UNITS")
     snapshot = next(setting for setting in settings if setting.name == "snapshot.every")
     assert snapshot.flag == "--snapshot-every"
     assert snapshot.environment == "SELLABLE_SNAPSHOT_EVERY"
+
+
+def test_the_policy_for_differences_is_read_from_the_file_and_from_overrides(
+    tmp_path: Path,
+) -> None:
+    """Units, exact percentages, and classes as a list, as a text with commas, or none."""
+    text = (
+        "reconciliation: {in_flight: 5m, tolerance: 2, tolerance_percent: 2.5, "
+        "adjust: [shrink, missed], adjust_up_to: 0}\n"
+    )
+    assert _settings(tmp_path, text).reconciliation == Policy(
+        5 * MINUTE, 2, 1, 40, ("missed", "shrink"), 0
+    )
+    told = _settings(tmp_path, text, reconciliation__adjust="unknown, shrink").reconciliation
+    assert told.adjust == ("shrink", "unknown")
+    assert _settings(tmp_path, text, reconciliation__adjust="none").reconciliation.adjust == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tolerance: -1", "reconciliation.tolerance: a number of base units is expected, '-1'"),
+        ("tolerance: 10000000000", "reconciliation.tolerance: a number of base units is expected"),
+        ("tolerance: [1]", "reconciliation.tolerance: a number of base units is expected, a list"),
+        ("tolerance_percent: 101", "reconciliation.tolerance_percent: 101 percent is out of range"),
+        ("adjust: {shrink: yes}", "reconciliation.adjust: a list of classes is expected"),
+        ("adjust: [in_flight]", "reconciliation.adjust: in_flight is never adjusted"),
+        ("adjust: shrnk", "reconciliation.adjust: 'shrnk' is no class of findings"),
+        ("adjust: [[shrink]]", "reconciliation.adjust: a list is no class of findings"),
+        ("adjst: shrink", "the key 'reconciliation.adjst' is not known here"),
+    ],
+)
+def test_a_policy_that_cannot_be_used_is_told_with_its_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    """Whatever is wrong with it, with a way to mend it."""
+    folder = rules_folder(tmp_path, "", engine_yaml="drain: 1h\nreconciliation:\n  " + text)
+    (found,) = mistakes_of(folder)
+    assert str(found).startswith(f"engine.yaml:3: {message}")

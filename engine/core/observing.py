@@ -1,0 +1,168 @@
+"""Observations of other systems: examined, compared with the book, and adjusted by if allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from engine.contracts import exceptions as codes
+from engine.contracts.exceptions import Refusal
+from engine.contracts.findings import ADJUSTED, REVIEW, Finding
+from engine.contracts.instants import format_duration, format_instant
+from engine.contracts.movements import Movement
+from engine.contracts.observations import Observation, decode_observation, refuse_observation
+from engine.contracts.outcomes import AGREES, DIFFERS
+from engine.core import step
+from engine.core.dead_letters import OBSERVATION
+from engine.core.parts import EVENT, Parts
+from engine.core.step import DUPLICATE, REFUSED, Outcome
+from engine.reconciliation.comparing import adjustment, compare
+
+
+class Adjusted(NamedTuple):
+    """The movement by which the book was adjusted, and what became of it."""
+
+    movement: Movement | Refusal
+    outcome: Outcome
+
+
+class Observed(NamedTuple):
+    """What became of one observation: `result` is agrees, differs, duplicate or refused.
+
+    `expected` is the book's quantity as of its time, where it was compared.
+    """
+
+    observation: Observation | Refusal
+    result: str
+    expected: int | None = None
+    finding: Finding | None = None
+    refusal: Refusal | None = None
+    adjusted: Adjusted | None = None
+
+
+def observe(parts: Parts, lines: Sequence[bytes], origin: Callable[[int], str]) -> list[Observed]:
+    """Take observations in order; `origin` tells where a line came from.
+
+    What was due by the clock must have happened. Refused ones become exceptions; none of them
+    moves the clock, or counts as a movement.
+    """
+    told: list[Observed] = []
+    for index, line in enumerate(lines):
+        observed = _observe(parts, decode_observation(line), accept_old=False)
+        if observed.refusal is not None:
+            _keep(parts, line, origin(index), observed.refusal)
+        told.append(observed)
+    return told
+
+
+def replay(parts: Parts, line: bytes, accept_old: bool) -> Observed:
+    """Take a mended observation; one that is refused again leaves nothing behind."""
+    return _observe(parts, decode_observation(line), accept_old)
+
+
+def _observe(parts: Parts, observation: Observation | Refusal, accept_old: bool) -> Observed:
+    counted = parts.standing.observed
+    if isinstance(observation, Refusal):
+        return Observed(observation, REFUSED, refusal=observation)
+    seen = parts.identities.seen(observation.identity)
+    fault = _fault_of(parts, observation, seen, accept_old)
+    if fault is not None:
+        return Observed(observation, REFUSED, refusal=fault)
+    if seen is not None:
+        counted.duplicate += 1
+        return Observed(observation, DUPLICATE)
+    parts.identities.recent[observation.identity] = observation.content
+    book, policy = parts.book, parts.settings.reconciliation
+    settled_at = parts.settled.at(observation)
+    expected, finding = compare(book, book.sku(observation.sku), observation, policy, settled_at)
+    if finding is None:
+        counted.agreeing += 1
+        return Observed(observation, AGREES, expected)
+    adjusted = None
+    if finding.action == ADJUSTED:
+        adjusted = _adjust(parts, observation, finding)
+        if adjusted.outcome.refusal is not None:
+            # Somebody has used the finding's name for another movement: that counts.
+            finding.action = REVIEW
+        else:
+            counted.adjusted += 1
+            parts.settled.note(observation)
+    counted.findings[finding.class_] = counted.findings.get(finding.class_, 0) + 1
+    parts.findings.append(finding)
+    return Observed(observation, DIFFERS, expected, finding, adjusted=adjusted)
+
+
+def _adjust(parts: Parts, observation: Observation, finding: Finding) -> Adjusted:
+    by_event = parts.standing.clock_mode == EVENT
+    clock = parts.book.clock if parts.running and by_event else None
+    line = adjustment(observation, finding, clock)
+    batch = step.prepare(parts, [line], lambda _: f"finding {finding.finding}")
+    outcomes: list[Outcome] = []
+    done = step.take(parts, batch, 0, outcomes)
+    assert done == 1, "what was due by the clock has happened"
+    return Adjusted(batch.movements[0], outcomes[0])
+
+
+def _fault_of(
+    parts: Parts, observation: Observation, seen: bytes | None, accept_old: bool
+) -> Refusal | None:
+    """Return why an observation is refused by its time or its identity, if it is."""
+    fault = _fault_of_time(parts, observation, accept_old) if parts.running else None
+    if fault is not None or seen is None or seen == observation.content:
+        return fault
+    return _refusal(
+        observation,
+        codes.CONFLICTING_DUPLICATE,
+        f"{observation.source} told another quantity of {observation.sku} at "
+        f"{observation.location} ({observation.disposition}) as of "
+        f"{format_instant(observation.at)} before: the first one counts",
+    )
+
+
+def _fault_of_time(parts: Parts, observation: Observation, accept_old: bool) -> Refusal | None:
+    clock, settings, at = parts.book.clock, parts.settings, observation.at
+    when = f"the observation is of {format_instant(at)}"
+    now = f"the clock, {format_instant(clock)}"
+    ahead = settings.max_jump if parts.standing.clock_mode == EVENT else settings.max_future
+    if at < clock - settings.count_window:
+        window = format_duration(settings.count_window)
+        return _refusal(
+            observation,
+            codes.COUNT_TOO_OLD,
+            f"{when}, older than count_window ({window}) before {now}: what the book was then is "
+            "not known exactly any more",
+        )
+    if at < clock - settings.dedupe_window and not accept_old:
+        window = format_duration(settings.dedupe_window)
+        return _refusal(
+            observation,
+            codes.TOO_OLD,
+            f"{when}, older than dedupe_window ({window}) before {now}: nobody can tell any more "
+            "whether it was seen",
+        )
+    if at > clock + ahead:
+        text = f"{when}, more than {format_duration(ahead)} after {now}"
+        return _refusal(observation, codes.FUTURE_DATED, text)
+    return None
+
+
+def _refusal(observation: Observation, code: str, message: str) -> Refusal:
+    return refuse_observation(code, message, correlation_id=observation.correlation_id)
+
+
+def _keep(parts: Parts, line: bytes, origin: str, fault: Refusal) -> None:
+    """Keep a refused observation as an exception."""
+    parts.standing.observed.refused += 1
+    counted = parts.standing.figures.exceptions
+    counted[fault.code] = counted.get(fault.code, 0) + 1
+    parts.letters.add(
+        fault.code,
+        fault.severity,
+        fault.message,
+        REFUSED,
+        line,
+        origin,
+        format_instant(parts.book.clock) if parts.running else None,
+        fault.correlation_id,
+        OBSERVATION,
+    )
