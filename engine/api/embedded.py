@@ -19,7 +19,7 @@ from engine.contracts.answers import (
 )
 from engine.contracts.calls import LookupKey, ReservationOrder, StepOrder
 from engine.contracts.exceptions import ADVICE
-from engine.contracts.outcomes import OUTCOMES
+from engine.contracts.outcomes import OUTCOMES, ObservationOutcome
 from engine.contracts.reservation_answers import ReservationAnswer, ReservationState, StepAnswer
 from engine.core.dead_letters import DeadLetter, Wanted
 from engine.embedded import dead_letter_desk, requests, reservation_requests
@@ -159,6 +159,11 @@ class EmbeddedRuntime:
         """Take movements; answered when all of them are durable."""
         answers: list[MovementAnswer] = await self._have_done(requests.movements(lines, origin))
         return answers
+
+    async def observe(self, lines: Sequence[bytes], origin: str) -> list[ObservationOutcome]:
+        """Take observations; answered when what came of all of them is durable."""
+        told: list[ObservationOutcome] = await self._have_done(requests.observations(lines, origin))
+        return told
 
     async def reserve(self, order: ReservationOrder, origin: str) -> Repeatable[ReservationAnswer]:
         """Take all lines of a reservation, or none."""

@@ -27,6 +27,7 @@ TAGS: Final = {
     "Availability": "What channels may sell.",
     "Reservations": "Stock that is promised to a customer.",
     "Movements": "What has happened to stock.",
+    "Observations": "What other systems believe the stock is.",
     "Stock": "What is where, and why a number is what it is.",
     "Channels": "How channels are kept up to date.",
     "Exceptions": "What could not be applied, or needs a look.",

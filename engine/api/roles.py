@@ -18,6 +18,7 @@ class Action(StrEnum):
     RESERVE = "take reservations and their steps"
     SEE_RESERVATIONS = "see reservations"
     PUBLISH = "send movements"
+    OBSERVE = "send observations"
     SEE_EXCEPTIONS = "see exceptions"
     WORK_EXCEPTIONS = "replay and dismiss exceptions"
     SEE_RULES = "see the rules"
@@ -54,7 +55,7 @@ ALLOWED: Final[Mapping[Role, frozenset[Action]]] = MappingProxyType(
         Role.RESERVER: frozenset(
             {Action.LOOK_UP, Action.SEE_CHANNELS, Action.RESERVE, Action.SEE_RESERVATIONS}
         ),
-        Role.PUBLISHER: frozenset({Action.PUBLISH}),
+        Role.PUBLISHER: frozenset({Action.PUBLISH, Action.OBSERVE}),
         Role.MERCHANDISER: frozenset(
             {
                 Action.LOOK_UP,
@@ -64,7 +65,7 @@ ALLOWED: Final[Mapping[Role, frozenset[Action]]] = MappingProxyType(
                 Action.SEE_RULES,
             }
         ),
-        Role.OPERATOR: _SEES_ALL | {Action.WORK_EXCEPTIONS},
+        Role.OPERATOR: _SEES_ALL | {Action.WORK_EXCEPTIONS, Action.OBSERVE},
         Role.AUDITOR: _SEES_ALL,
     }
 )

@@ -18,7 +18,7 @@ from engine.contracts.calls import DismissBody, ReplayBody
 from engine.contracts.errors import NotFoundError, UsageError
 from engine.contracts.exceptions import CODES, SEVERITIES
 from engine.contracts.limits import MAX_PAGE_ROWS
-from engine.contracts.outcomes import OUTCOMES
+from engine.contracts.outcomes import OBSERVATION_OUTCOMES, OUTCOMES
 from engine.core.dead_letters import Wanted
 
 DEFAULT_ROWS: Final = 100
@@ -61,11 +61,14 @@ class ExceptionsTold(msgspec.Struct):
     ]
 
 
+_OUTCOMES: Final = list(dict.fromkeys((*OUTCOMES, *OBSERVATION_OUTCOMES)))
+
+
 class ReplayedTold(msgspec.Struct):
-    """What became of a replayed movement."""
+    """What became of a replayed movement or observation."""
 
     exception: str
-    outcome: Annotated[str, Meta(extra_json_schema={"enum": list(OUTCOMES)})]
+    outcome: Annotated[str, Meta(extra_json_schema={"enum": _OUTCOMES})]
 
 
 class DismissedTold(msgspec.Struct):

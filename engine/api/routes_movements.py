@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
 from starlette.responses import Response
 
-from engine.api.call import JSON, NDJSON, Call, invalid, json_response
-from engine.api.errors import ForbiddenError, InvalidError, MalformedError
-from engine.api.keyring import Principal
+from engine.api.call import JSON, NDJSON, Call, json_response
+from engine.api.lines import read_lines
 from engine.api.operations import Answer, Body, Operation
 from engine.api.roles import Action
 from engine.contracts.answers import MovementAnswer
 from engine.contracts.limits import MAX_BODY_BYTES, MAX_MOVEMENTS_PER_REQUEST
-
-BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class MovementsTold(msgspec.Struct):
@@ -33,59 +29,13 @@ class MovementsTold(msgspec.Struct):
     refused: Annotated[int, Meta(ge=0)] = 0
 
 
-class _Sender(msgspec.Struct):
-    source: Any = None
-
-
-_decode_array: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode_sender: Final = msgspec.json.Decoder(_Sender).decode
-
-
 async def post_movements(call: Call) -> Response:
     """Take movements."""
-    lines = _lines(call)
-    if len(lines) > MAX_MOVEMENTS_PER_REQUEST:
-        raise InvalidError(
-            f"there are {len(lines):,} movements, at most {MAX_MOVEMENTS_PER_REQUEST:,} are taken",
-            "Nothing was taken. Send them in several calls.",
-            "",
-        )
-    _check_sources(call.principal, lines)
+    lines = read_lines(call, MAX_MOVEMENTS_PER_REQUEST, "movement")
     outcomes = await call.runtime.take(lines, call.origin)
     counts = Counter(one.outcome for one in outcomes)
     call.summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     return json_response(MovementsTold(outcomes, len(outcomes), **counts))
-
-
-def _lines(call: Call) -> list[bytes]:
-    body = call.body.removeprefix(BYTE_ORDER_MARK)
-    if call.media_type == NDJSON:
-        return [line.rstrip(b"\r") for line in body.split(b"\n") if line.strip()]
-    try:
-        return [bytes(raw) for raw in _decode_array(body)]
-    except msgspec.ValidationError as error:
-        raise invalid(error) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedError(
-            f"the body is no JSON array: {error}",
-            f"Nothing was taken. Send an array of movements, or one on each line as {NDJSON}.",
-        ) from error
-
-
-def _check_sources(principal: Principal, lines: Sequence[bytes]) -> None:
-    """Check that the key may send every movement whose source can be read."""
-    if principal.sends_all:
-        return
-    for place, line in enumerate(lines):
-        try:
-            source = _decode_sender(line).source
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            continue  # whatever it is, it becomes an exception
-        if isinstance(source, str) and not principal.may_send(source):
-            raise ForbiddenError(
-                f"movement {place + 1} is of the source {source!r}, which the key may not send",
-                "Nothing was taken. Use a key for this source.",
-            )
 
 
 _SALE: Final = {

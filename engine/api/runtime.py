@@ -19,6 +19,7 @@ from engine.contracts.answers import (
     Stock,
 )
 from engine.contracts.calls import LookupKey, ReservationOrder, StepOrder
+from engine.contracts.outcomes import ObservationOutcome
 from engine.contracts.reservation_answers import ReservationAnswer, ReservationState, StepAnswer
 from engine.core.dead_letters import Wanted
 from engine.embedded.shown import NumberExplained
@@ -89,6 +90,10 @@ class Runtime(Protocol):
 
     async def take(self, lines: Sequence[bytes], origin: str) -> list[MovementAnswer]:
         """Take movements; answered when all of them are durable."""
+        ...
+
+    async def observe(self, lines: Sequence[bytes], origin: str) -> list[ObservationOutcome]:
+        """Take observations; answered when what came of all of them is durable."""
         ...
 
     async def reserve(self, order: ReservationOrder, origin: str) -> Repeatable[ReservationAnswer]:

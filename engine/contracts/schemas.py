@@ -23,8 +23,8 @@ from engine.contracts.decisions import Decision
 from engine.contracts.exceptions import ExceptionRecord
 from engine.contracts.findings import Finding
 from engine.contracts.movement_schema import DRAFT, JsonSchema, movement_schema
-from engine.contracts.observations import Observation
-from engine.contracts.outcomes import MovementOutcome
+from engine.contracts.observations import ObservationRecord
+from engine.contracts.outcomes import MovementOutcome, ObservationOutcome
 from engine.contracts.postings import Posting
 from engine.contracts.snapshots import ChannelRow, LedgerRow, SnapshotHeader, SnapshotTrailer
 
@@ -68,6 +68,11 @@ OUTGOING: Final = (
         "What became of every movement; on Kafka only.",
         (MovementOutcome,),
     ),
+    Topic(
+        "observations.outcomes",
+        "What became of every observation; on Kafka only.",
+        (ObservationOutcome,),
+    ),
 )
 INCOMING: Final = (
     Topic(
@@ -75,7 +80,9 @@ INCOMING: Final = (
     ),
     Topic("catalogue.items", "Attributes of items; compacted; on Kafka only.", (ItemRow,)),
     Topic(
-        "observations", "What other systems believe the stock is; on Kafka only.", (Observation,)
+        "observations",
+        "What other systems believe the stock is, to be compared with the book.",
+        (ObservationRecord,),
     ),
 )
 """Those with a schema made from a struct; the schema of `movements` follows from its own rules."""

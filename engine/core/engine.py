@@ -209,7 +209,7 @@ class Engine:
         outcome: Outcome | None
         if letter.about == OBSERVATION:
             observed = self.observe_mended(line, accept_old)
-            outcome = Outcome(observed.result, observed.refusal)
+            outcome = Outcome(observed.outcome, observed.refusal)
         else:
             outcome = step.replay(self.parts, letter.record.exception, line, accept_old)
         if outcome is not None and not isinstance(outcome.refusal, Refusal):

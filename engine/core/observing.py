@@ -11,9 +11,14 @@ from engine.contracts.findings import ADJUSTED, REVIEW, Finding
 from engine.contracts.instants import format_duration, format_instant
 from engine.contracts.movements import Movement
 from engine.contracts.observations import Observation, decode_observation, refuse_observation
-from engine.contracts.outcomes import AGREES, DIFFERS
+from engine.contracts.outcomes import (
+    AGREES,
+    DIFFERS,
+    ObservationOutcome,
+    observation_outcome,
+)
 from engine.core import step
-from engine.core.dead_letters import OBSERVATION
+from engine.core.dead_letters import OBSERVATION, exception_id
 from engine.core.parts import EVENT, Parts
 from engine.core.step import DUPLICATE, REFUSED, Outcome
 from engine.reconciliation.comparing import adjustment, compare
@@ -27,17 +32,19 @@ class Adjusted(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """What became of one observation: `result` is agrees, differs, duplicate or refused.
+    """What became of one observation: it agrees, differs, is a duplicate or refused.
 
-    `expected` is the book's quantity as of its time, where it was compared.
+    `expected` is the book's quantity as of its time, where it was compared. `exception` is what a
+    refused one is kept as.
     """
 
     observation: Observation | Refusal
-    result: str
+    outcome: str
     expected: int | None = None
     finding: Finding | None = None
     refusal: Refusal | None = None
     adjusted: Adjusted | None = None
+    exception: str | None = None
 
 
 def observe(parts: Parts, lines: Sequence[bytes], origin: Callable[[int], str]) -> list[Observed]:
@@ -50,7 +57,8 @@ def observe(parts: Parts, lines: Sequence[bytes], origin: Callable[[int], str]) 
     for index, line in enumerate(lines):
         observed = _observe(parts, decode_observation(line), accept_old=False)
         if observed.refusal is not None:
-            _keep(parts, line, origin(index), observed.refusal)
+            exception = _keep(parts, line, origin(index), observed.refusal)
+            observed = observed._replace(exception=exception)
         told.append(observed)
     return told
 
@@ -150,8 +158,8 @@ def _refusal(observation: Observation, code: str, message: str) -> Refusal:
     return refuse_observation(code, message, correlation_id=observation.correlation_id)
 
 
-def _keep(parts: Parts, line: bytes, origin: str, fault: Refusal) -> None:
-    """Keep a refused observation as an exception."""
+def _keep(parts: Parts, line: bytes, origin: str, fault: Refusal) -> str:
+    """Keep a refused observation as an exception, and return its identity."""
     parts.standing.observed.refused += 1
     counted = parts.standing.figures.exceptions
     counted[fault.code] = counted.get(fault.code, 0) + 1
@@ -165,4 +173,18 @@ def _keep(parts: Parts, line: bytes, origin: str, fault: Refusal) -> None:
         format_instant(parts.book.clock) if parts.running else None,
         fault.correlation_id,
         OBSERVATION,
+    )
+    return exception_id(parts.letters.number)
+
+
+def outcome_of(observed: Observed, line: bytes) -> ObservationOutcome:
+    """What is told of an observation that came as the line."""
+    return observation_outcome(
+        observed.observation,
+        line,
+        observed.outcome,
+        observed.expected,
+        observed.finding,
+        observed.refusal,
+        observed.exception,
     )

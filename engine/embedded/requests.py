@@ -38,6 +38,16 @@ def movements(lines: Sequence[bytes], origin: str) -> Request:
     return Request(len(lines), begin)
 
 
+def observations(lines: Sequence[bytes], origin: str) -> Request:
+    """A request to take observations; the answer is an `ObservationOutcome` for each line."""
+
+    def begin(group: Group, request: Request) -> None:
+        group.flush()
+        request.answer = group.runtime.observe(lines, origin)
+
+    return Request(len(lines), begin)
+
+
 def work(do: Callable[[Runtime], Any]) -> Request:
     """A request to do something with the runtime alone; what it returns is the answer."""
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from engine.contracts import records
+from engine.contracts.outcomes import ObservationOutcome
 from engine.core.dead_letters import DeadLetter, exception_name, read_dead_letter
 from engine.core.engine import Engine
+from engine.core.observing import outcome_of
 from engine.core.parts import EVENT
 from engine.core.step import Outcome
 from engine.embedded.folder import make_lasting, open_for_writing
@@ -25,7 +27,13 @@ from engine.stores.base import Store, StoreReader
 
 RUN = b"N"  # the runtime's own record in the store
 DEFAULT_OUT = "out"  # folder inside the data folder
-TOPICS = ("reservations.decisions", "erp.postings", SNAPSHOTS, "exceptions")
+TOPICS = (
+    "reservations.decisions",
+    "erp.postings",
+    SNAPSHOTS,
+    "reconciliation.findings",
+    "exceptions",
+)
 
 
 class RunRecord(msgspec.Struct, omit_defaults=True):
@@ -199,6 +207,18 @@ class Runtime:
         """Let the clock reach `to`, committing wherever the engine asks for it."""
         while not self.engine.advance(to):
             self.commit()
+
+    # --- observations --------------------------------------------------------------------------
+
+    def observe(self, lines: Sequence[bytes], origin: str) -> list[ObservationOutcome]:
+        """Take observations of other systems; the next commit makes what came of them last.
+
+        What was due by the clock must have happened: see `catch_up`.
+        """
+        observed = self.engine.observe(lines, lambda index: f"{origin}#{index + 1}")
+        if any(one.adjusted is not None for one in observed):
+            self.record.inputs_ended_at = None
+        return [outcome_of(one, line) for one, line in zip(observed, lines, strict=True)]
 
     # --- exceptions ----------------------------------------------------------------------------
 

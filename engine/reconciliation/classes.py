@@ -33,15 +33,15 @@ def class_of(case: Case) -> str:
 def _is_in_flight(case: Case) -> bool:
     """The other system is early or late: movements around the time explain it.
 
-    Either it believes what the book says at another moment close by, or it lacks just one movement
-    shortly before, or has just one shortly after.
+    Either it lacks just one movement shortly before, or has just one shortly after; or it believes
+    what the book says of another moment close by.
     """
     start, end = case.at - case.in_flight, case.at + case.in_flight
     near = [move for move in case.moves if start < move[0] <= end]
-    if any(
-        gained == (-case.difference if at <= case.at else case.difference) for at, gained in near
-    ):
-        return True
+    for at, gained in near:
+        sought = -case.difference if at <= case.at else case.difference
+        if gained == sought and at not in case.counted:
+            return True
     level = case.expected - sum(gained for at, gained in near if at <= case.at)
     levels = {start: level}
     for at, gained in near:

@@ -72,17 +72,17 @@ def adjustment(observation: Observation, finding: Finding, clock: int | None) ->
     It never occurs after the clock, which is None before it runs: an observation does not move it.
     """
     at = observation.at if clock is None else min(observation.at, clock)
-    return msgspec.json.encode(
-        {
-            "id": finding.finding,
-            "source": SOURCE,
-            "type": "adjustment",
-            "sku": finding.sku,
-            "location": finding.location,
-            "quantity": finding.difference,
-            "occurred_at": format_instant(at),
-            "disposition": finding.disposition,
-            "reason": f"{finding.class_}, observed by {finding.source}",
-            "correlation_id": observation.correlation_id,
-        }
-    )
+    movement: dict[str, str | int] = {
+        "id": finding.finding,
+        "source": SOURCE,
+        "type": "adjustment",
+        "sku": finding.sku,
+        "location": finding.location,
+        "quantity": finding.difference,
+        "occurred_at": format_instant(at),
+        "disposition": finding.disposition,
+        "reason": f"{finding.class_}, observed by {finding.source}",
+    }
+    if observation.correlation_id is not None:
+        movement["correlation_id"] = observation.correlation_id
+    return msgspec.json.encode(movement)

@@ -29,6 +29,7 @@ MAY: Final[dict[str, frozenset[Role]]] = {
     "fulfilReservation": frozenset({RESERVER}),
     "allocateReservation": frozenset({RESERVER}),
     "postMovements": frozenset({PUBLISHER}),
+    "postObservations": frozenset({PUBLISHER, OPERATOR}),
     "getStock": frozenset({MERCHANDISER, OPERATOR, AUDITOR}),
     "explain": frozenset({MERCHANDISER, OPERATOR, AUDITOR}),
     "getChannels": EVERYBODY - {PUBLISHER},
@@ -183,6 +184,28 @@ def publisher(engine: EmbeddedEngine, make_key: MakeKey) -> Iterator[Shop]:
     made = Shop(engine.url, make_key(PUBLISHER))
     yield made
     made.close()
+
+
+def test_a_publisher_sends_observations_of_its_sources_alone(
+    engine: EmbeddedEngine, make_key: MakeKey
+) -> None:
+    """With one of another source, nothing of the call is taken; an operator sends them all."""
+    seen = {
+        "source": "wms-east",
+        "sku": unique("SKU"),
+        "location": "DC",
+        "quantity": 1,
+        "observed_at": now(),
+    }
+    both = [seen, {**seen, "source": "erp"}]
+    key = make_key(PUBLISHER, "wms-*")
+    refused = ask(engine, "post", "/v1/observations", key, json=both)
+    assert refused.status_code == 403
+    assert "observation 2 is of the source 'erp'" in refused.json()["detail"]
+    assert ask(engine, "post", "/v1/observations", key, json=[seen]).json()["duplicate"] == 0
+    operator = make_key(OPERATOR)
+    told = ask(engine, "post", "/v1/observations", operator, json=both).json()
+    assert (told["duplicate"], told["differs"]) == (1, 1)
 
 
 def test_a_reader_reads_its_channel_alone(

@@ -14,7 +14,9 @@ from typing import Any
 
 import msgspec
 
+from engine.contracts.outcomes import ObservationOutcome
 from engine.core.engine import Engine
+from engine.core.observing import outcome_of
 from engine.core.step import Outcome
 from engine.embedded.view import View
 from engine.rules.loader import load_rules
@@ -45,7 +47,7 @@ class EngineRun:
         self.topics: dict[str, list[dict[str, Any]]] = {}
         self.raw_outcomes: list[Outcome] = []
         self.snapshots: list[dict[str, Any]] = []
-        self.taken = 0
+        self.taken = self.observed = 0
 
     # --- driving -------------------------------------------------------------------------------
 
@@ -106,6 +108,18 @@ class EngineRun:
             self._commit()
             if outcome is not None:
                 return outcome
+
+    def observe(self, *lines: bytes, now: int | None = None) -> list[ObservationOutcome]:
+        """Take observations, with the wall clock at `now`."""
+        if now is not None:
+            self.advance(now)
+        elif self.engine.clock is not None:
+            self.advance(self.engine.clock)
+        first, self.observed = self.observed, self.observed + len(lines)
+        observed = self.engine.observe(lines, lambda index: f"observed:{first + index}")
+        self.raw_outcomes += [one.adjusted.outcome for one in observed if one.adjusted]
+        self._commit()
+        return [outcome_of(one, line) for one, line in zip(observed, lines, strict=True)]
 
     def _take(self, lines: Sequence[bytes]) -> None:
         done, first = 0, self.taken
@@ -181,6 +195,11 @@ class EngineRun:
     def postings(self) -> list[dict[str, Any]]:
         """The posted documents."""
         return self.topics.get("erp.postings", [])
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """The findings."""
+        return self.topics.get("reconciliation.findings", [])
 
     def view(self) -> View:
         """What a reader of the store sees."""

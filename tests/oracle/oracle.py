@@ -4,6 +4,7 @@ One movement after the other, everything in plain lists and dicts, nothing compu
 readings chosen where more than one is possible are listed in `README.md` beside this module.
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Literal
 from .applying import apply
 from .decoding import BYTE_ORDER_MARK, Fault, Movement, content, decode
 from .instants import format_instant
+from .observations import Observation, Reconciliation, read_observation
 from .timeline import advance, next_publication
 from .world import World
 
@@ -31,6 +33,7 @@ class Oracle:
         self.identities: dict[tuple[str, str, str], Movement] = {}
         self.outcomes: list[tuple[str, str | None]] = []
         self.exceptions: list[dict[str, Any]] = []
+        self.reconciliation = Reconciliation(self.world)
 
     # --- what comes in -------------------------------------------------------------------
 
@@ -66,6 +69,36 @@ class Oracle:
         for code in (["clock_skew"] if skewed else []) + applied.warnings:
             self._except(line, code, applied.outcome, movement["correlation_id"])
         return self._finish(applied.outcome)
+
+    def observe(self, line: bytes, finding: str, now: int | None = None) -> str:
+        """One valid observation, whose finding will be called so; its outcome."""
+        if not self.event_clock:
+            assert now is not None
+            self.advance(now)
+        observation = read_observation(line)
+        code = self._observation_fault(observation)
+        if code is None and self.reconciliation.conflicts(observation):
+            code = "conflicting_duplicate"
+        if code is not None:
+            self._except(line, code, "refused", observation["correlation_id"])
+            return "refused"
+        outcome, movement = self.reconciliation.compare(observation, finding, self.event_clock)
+        if movement is not None:
+            line = json.dumps(movement, separators=(",", ":"), ensure_ascii=False).encode()
+            self.feed(line, now)
+        return outcome
+
+    def _observation_fault(self, observation: Observation) -> str | None:
+        world = self.world
+        if world.clock is None:
+            return None
+        age = world.clock - int(observation["at"])
+        if age > world.setting("count_window"):
+            return "count_too_old"
+        if age > world.setting("dedupe_window"):
+            return "too_old"
+        ahead = world.setting("max_jump" if self.event_clock else "max_future")
+        return "future_dated" if -age > ahead else None
 
     def advance(self, now: int) -> None:
         """Time passes without a movement."""

@@ -36,6 +36,17 @@ LOCATION_CONDITIONS = ("location_types", "regions", "location_tags")
 
 
 @dataclass(frozen=True)
+class Policy:
+    """What is done about differences from observations; `in_flight` in microseconds."""
+
+    in_flight: int
+    tolerance: int
+    tolerance_percent: Fraction
+    adjust: frozenset[str]
+    adjust_up_to: int
+
+
+@dataclass(frozen=True)
 class Publish:
     """The publication promises of a channel; durations in microseconds."""
 
@@ -99,6 +110,7 @@ class Rules:
     def __init__(self, told: Mapping[str, Any] | Path) -> None:
         raw = read_folder(told) if isinstance(told, Path) else told
         self.settings = _settings(raw.get("settings") or {})
+        self.policy = _policy(raw.get("settings") or {})
         self.channels = {
             name: _channel(name, given or {}) for name, given in raw["channels"].items()
         }
@@ -237,6 +249,18 @@ def read_folder(folder: Path) -> dict[str, Any]:
     }
 
 
+def _policy(given: Mapping[str, Any]) -> Policy:
+    told = given.get("reconciliation", {})
+    adjust = told.get("adjust", "none")
+    return Policy(
+        in_flight=duration(told.get("in_flight", "15m")),
+        tolerance=told.get("tolerance", 0),
+        tolerance_percent=Fraction(str(told.get("tolerance_percent", 0))),
+        adjust=frozenset() if adjust == "none" else frozenset(adjust),
+        adjust_up_to=told.get("adjust_up_to", 10),
+    )
+
+
 def _settings(given: Mapping[str, Any]) -> dict[str, int | None]:
     flat = dict(given)
     snapshot = flat.pop("snapshot", None)
@@ -244,6 +268,7 @@ def _settings(given: Mapping[str, Any]) -> dict[str, int | None]:
         flat["snapshot_every"] = snapshot["every"] if isinstance(snapshot, Mapping) else "off"
     if "erp" in flat:
         flat["erp_window"] = flat.pop("erp")["window"]
+    flat.pop("reconciliation", None)
     settings: dict[str, int | None] = dict(DEFAULT_SETTINGS)
     for name, value in flat.items():
         off = value is None or value is False or value == "off"
