@@ -20,7 +20,7 @@ BENCH ?= inv1
 WORKERS ?= 2
 
 # Between them these tests take every branch of the core, and in little time.
-COVERING := tests/core tests/ledger tests/publication tests/rules
+COVERING := tests/core tests/ledger tests/publication tests/reconciliation tests/rules
 # These start servers and processes of their own: one at a time, or they starve each other.
 ALONE := tests/kafka
 OTHERS = $(filter-out $(COVERING) $(ALONE) tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))

@@ -53,6 +53,11 @@ ENTRIES: Final = (
     ),
     Entry("keys", "engine.cli.keys", "Create, list and revoke API keys.", group=True),
     Entry("snapshot", "engine.cli.snapshot", "Take a snapshot of everything, now."),
+    Entry(
+        "reconcile",
+        "engine.cli.reconcile",
+        "Compare what another system believes with the book.",
+    ),
     Entry("lookup", "engine.cli.lookup", "Look up what channels were told, in Redis."),
     Entry(
         "topics",

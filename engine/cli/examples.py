@@ -191,6 +191,18 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = MappingProxyType(
         "snapshot": (
             Example("Into the file reconciliation.snapshots", "sellable snapshot --data data"),
         ),
+        "reconcile": (
+            Example(
+                "What the warehouse believes, a line of JSON for each",
+                "sellable reconcile observations.ndjson --data data",
+            ),
+            Example(
+                "A row of a spreadsheet, for a program",
+                "(echo source,sku,location,quantity,observed_at;\n"
+                " echo erp,10-0001,DC-EAST,40,2026-11-10T14:00:00Z) > erp.csv\n"
+                "sellable reconcile erp.csv --data data --json",
+            ),
+        ),
         "lookup": (
             _with_brokers(
                 "On every channel",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -42,7 +44,33 @@ def order(data: Path, what: dict[str, Any]) -> Done:
         OrderError: it could not be carried out.
         SellableError: the data folder or its rules cannot be used.
     """
-    done = _have_done(data, what)
+    (done,) = orders(data, [what])
+    return done
+
+
+def orders(data: Path, all_of_them: Iterable[dict[str, Any]]) -> Iterator[Done]:
+    """Have orders carried out one after the other, and tell the answer to each.
+
+    Raises:
+        OrderError: one could not be carried out; those before it were.
+        SellableError: the data folder or its rules cannot be used.
+    """
+    waiting = iter(all_of_them)
+    if not is_running(data):
+        try:
+            here = _opened(data)
+        except StoreLockedError:
+            pass  # an engine was started in this very moment
+        else:
+            with here as runtime:
+                for what in waiting:
+                    yield _checked(Done(carry_out(runtime, what), by_engine=False))
+            return
+    for what in waiting:
+        yield _checked(Done(place_order(data, what, ANSWER_SECONDS), by_engine=True))
+
+
+def _checked(done: Done) -> Done:
     if "error" in done.answer:
         raise OrderError(
             str(done.answer["error"]),
@@ -52,26 +80,20 @@ def order(data: Path, what: dict[str, Any]) -> Done:
     return done
 
 
-def _have_done(data: Path, what: dict[str, Any]) -> Done:
-    if not is_running(data):
-        try:
-            return Done(_do_here(data, what), by_engine=False)
-        except StoreLockedError:
-            # An engine was started in this very moment.
-            pass
-    return Done(place_order(data, what, ANSWER_SECONDS), by_engine=True)
-
-
-def _do_here(data: Path, what: dict[str, Any]) -> dict[str, Any]:
-    """Carry out an order as the engine would, under the rules and settings of its last run."""
+def _opened(data: Path) -> AbstractContextManager[Runtime]:
+    """The data folder as the engine would have it, under the rules and settings of its last run."""
     record = _last_run(data)
     folder = rules_folder(record)
     rules = load_rules(folder, record.settings)
-    runtime = Runtime(data, rules, folder, record.clock_mode, None, record.settings)
+    return _kept(Runtime(data, rules, folder, record.clock_mode, None, record.settings))
+
+
+@contextmanager
+def _kept(runtime: Runtime) -> Iterator[Runtime]:
     try:
-        if record.clock_mode != EVENT:
+        if runtime.record.clock_mode != EVENT:
             runtime.advance(wall_clock())
-        return carry_out(runtime, what)
+        yield runtime
     finally:
         runtime.close()
 

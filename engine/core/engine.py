@@ -87,9 +87,11 @@ class Engine:
         """Take a mended movement whose exception another engine keeps, by the wall clock."""
         step.take(self.parts, batch, 0, outcomes, accept_old)
 
-    def observe(self, lines: Sequence[bytes], origin: Callable[[int], str]) -> list[Observed]:
+    def observe(
+        self, lines: Sequence[bytes], origin: Callable[[int], str], accept_old: bool = False
+    ) -> list[Observed]:
         """Take observations of other systems, once all that is due by the clock has happened."""
-        return observing.observe(self.parts, lines, origin)
+        return observing.observe(self.parts, lines, origin, accept_old)
 
     def observe_mended(self, line: bytes, accept_old: bool) -> Observed:
         """Take a mended observation; one that is refused again changes nothing."""

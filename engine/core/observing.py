@@ -21,7 +21,7 @@ from engine.core import step
 from engine.core.dead_letters import OBSERVATION, exception_id
 from engine.core.parts import EVENT, Parts
 from engine.core.step import DUPLICATE, REFUSED, Outcome
-from engine.reconciliation.comparing import adjustment, compare
+from engine.reconciliation.comparing import Standing, adjustment, compare
 
 
 class Adjusted(NamedTuple):
@@ -47,7 +47,9 @@ class Observed(NamedTuple):
     exception: str | None = None
 
 
-def observe(parts: Parts, lines: Sequence[bytes], origin: Callable[[int], str]) -> list[Observed]:
+def observe(
+    parts: Parts, lines: Sequence[bytes], origin: Callable[[int], str], accept_old: bool = False
+) -> list[Observed]:
     """Take observations in order; `origin` tells where a line came from.
 
     What was due by the clock must have happened. Refused ones become exceptions; none of them
@@ -55,7 +57,7 @@ def observe(parts: Parts, lines: Sequence[bytes], origin: Callable[[int], str]) 
     """
     told: list[Observed] = []
     for index, line in enumerate(lines):
-        observed = _observe(parts, decode_observation(line), accept_old=False)
+        observed = _observe(parts, decode_observation(line), accept_old)
         if observed.refusal is not None:
             exception = _keep(parts, line, origin(index), observed.refusal)
             observed = observed._replace(exception=exception)
@@ -81,14 +83,14 @@ def _observe(parts: Parts, observation: Observation | Refusal, accept_old: bool)
         return Observed(observation, DUPLICATE)
     parts.identities.recent[observation.identity] = observation.content
     book, policy = parts.book, parts.settings.reconciliation
-    settled_at = parts.settled.at(observation)
-    expected, finding = compare(book, book.sku(observation.sku), observation, policy, settled_at)
+    standing = Standing(parts.settled.at(observation), _adjusted_at(parts, observation))
+    expected, finding = compare(book, book.sku(observation.sku), observation, policy, standing)
     if finding is None:
         counted.agreeing += 1
         return Observed(observation, AGREES, expected)
     adjusted = None
     if finding.action == ADJUSTED:
-        adjusted = _adjust(parts, observation, finding)
+        adjusted = _adjust(parts, observation, finding, standing.adjusted_at)
         if adjusted.outcome.refusal is not None:
             # Somebody has used the finding's name for another movement: that counts.
             finding.action = REVIEW
@@ -100,10 +102,15 @@ def _observe(parts: Parts, observation: Observation | Refusal, accept_old: bool)
     return Observed(observation, DIFFERS, expected, finding, adjusted=adjusted)
 
 
-def _adjust(parts: Parts, observation: Observation, finding: Finding) -> Adjusted:
-    by_event = parts.standing.clock_mode == EVENT
-    clock = parts.book.clock if parts.running and by_event else None
-    line = adjustment(observation, finding, clock)
+def _adjusted_at(parts: Parts, observation: Observation) -> int:
+    """Return when an adjustment occurs: no observation moves an event clock that runs."""
+    if parts.running and parts.standing.clock_mode == EVENT:
+        return min(observation.at, parts.book.clock)
+    return observation.at
+
+
+def _adjust(parts: Parts, observation: Observation, finding: Finding, at: int) -> Adjusted:
+    line = adjustment(observation, finding, at)
     batch = step.prepare(parts, [line], lambda _: f"finding {finding.finding}")
     outcomes: list[Outcome] = []
     done = step.take(parts, batch, 0, outcomes)

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from engine.embedded.inputs_csv import MOVEMENT_COLUMNS
 from engine.embedded.inputs_files import check_paths, input_key, is_csv
 from engine.embedded.inputs_lines import Segment
 from engine.embedded.inputs_merge import Merge
@@ -80,6 +81,8 @@ class Inputs:
     where it was left, anything else is read from its start. Standard input and other pipes go on
     only when their end was not reached then.
 
+    `columns` are those that a CSV file usually has; the first must be there.
+
     `damages` tells what could not be read so far, in the order in which it was noticed; the
     whole lines before each were given out.
 
@@ -95,15 +98,17 @@ class Inputs:
         saved: Mapping[str, Position] | None = None,
         follow: bool = False,
         stdin: int = _STANDARD_INPUT,
+        columns: Sequence[str] = MOVEMENT_COLUMNS,
     ) -> None:
         given = [str(path) for path in paths]
         check_paths(given, stdin)
-        _check_headers(given, stdin)
+        _check_headers(given, stdin, columns)
         self._follow = follow
         known = saved or {}
         self.damages: list[Damage] = []
         self._streams = [
-            Stream(path, known.get(input_key(path)), follow, stdin, self.damages) for path in given
+            Stream(path, known.get(input_key(path)), follow, stdin, self.damages, columns)
+            for path in given
         ]
         self._open = list(self._streams)
         self._merge = Merge() if merge else None
@@ -256,11 +261,11 @@ def _end(stream: Stream, segment: Segment, limit: int) -> int:
     return min(len(segment.lines), stream.taken + limit)
 
 
-def _check_headers(paths: Sequence[str], stdin: int) -> None:
+def _check_headers(paths: Sequence[str], stdin: int, columns: Sequence[str]) -> None:
     """Read the header of every CSV file, so that a wrong one is told before anything starts."""
     for path in paths:
         if is_csv(path) and Path(path).is_file():
-            stream = Stream(path, None, False, stdin, [])
+            stream = Stream(path, None, False, stdin, [], columns)
             try:
                 stream.fill()
             finally:

@@ -19,7 +19,17 @@ MAX_ROW_BYTES: Final = MAX_MOVEMENT_BYTES
 """A row of several lines may be so long. Beyond it a quote was left open: the first line alone is
 passed on, and the lines after it are rows again."""
 
-KEY_COLUMN: Final = "id"
+MOVEMENT_COLUMNS: Final = (
+    "id",
+    "source",
+    "type",
+    "sku",
+    "location",
+    "quantity",
+    "occurred_at",
+)
+"""The columns of a file of movements, in the usual order; the first must be there."""
+
 _OPEN_QUOTE: Final = "unexpected end of data"  # the csv module's words
 
 RowEncoder = Callable[[Sequence[str], Sequence[str]], bytes]
@@ -32,13 +42,19 @@ class CsvRows:
     goes on in its midst, so that the header is known.
 
     Raises:
-        UsageError: the header does not name at least `id`, or names a column twice.
+        UsageError: the header does not name the first of `columns`, or names a column twice.
     """
 
     def __init__(
-        self, path: str, encode: RowEncoder, place: tuple[int, int], head: bytes = b""
+        self,
+        path: str,
+        encode: RowEncoder,
+        place: tuple[int, int],
+        head: bytes = b"",
+        columns: Sequence[str] = MOVEMENT_COLUMNS,
     ) -> None:
         self._path = path
+        self._columns = columns
         self._encode = encode
         self._header: list[str] | None = None
         self._pending: list[bytes] = []
@@ -114,12 +130,13 @@ class CsvRows:
             header = [name.strip() for name in next(reader, [])]
         except csv.Error:
             header = []
-        if KEY_COLUMN not in header:
+        if self._columns[0] not in header:
             shown = lines[0][:80].decode("utf-8", "replace")
             raise UsageError(
-                f"the first row of {self._path} does not name the column {KEY_COLUMN}: {shown}",
+                f"the first row of {self._path} does not name the column "
+                f"{self._columns[0]}: {shown}",
                 "Start the file with a row of column names, separated by commas, that are the "
-                "names of the movement's fields: id,source,type,sku,location,quantity,occurred_at",
+                f"names of the fields: {','.join(self._columns)}",
             )
         twice = sorted({name for name in header if name and header.count(name) > 1})
         if twice:

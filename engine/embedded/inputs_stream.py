@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from engine.contracts.csv_rows import csv_row_to_json
-from engine.embedded.inputs_csv import CsvRows
+from engine.embedded.inputs_csv import MOVEMENT_COLUMNS, CsvRows
 from engine.embedded.inputs_files import STDIN, InputFile, input_key, is_csv
 from engine.embedded.inputs_gate import Gate
 from engine.embedded.inputs_lines import LineCutter, Segment
@@ -18,13 +18,13 @@ from engine.embedded.inputs_position import HEAD_BYTES, Damage, Position, head_d
 class Cutting:
     """Cuts unpacked bytes into the lines of movements, by the kind of the input."""
 
-    def __init__(self, path: str, gate: Gate) -> None:
+    def __init__(self, path: str, gate: Gate, columns: Sequence[str]) -> None:
         assert gate.start is not None
         csv = is_csv(path)
         self._gate = gate
         self._lines = LineCutter(gate.start, plain=csv)
         head = bytes(gate.head.data)
-        self._rows = CsvRows(path, csv_row_to_json, gate.start, head) if csv else None
+        self._rows = CsvRows(path, csv_row_to_json, gate.start, head, columns) if csv else None
 
     @property
     def place(self) -> tuple[int, int]:
@@ -73,8 +73,10 @@ class Stream:
         follow: bool,
         stdin: int,
         damages: list[Damage],
+        columns: Sequence[str] = MOVEMENT_COLUMNS,
     ) -> None:
         self.path = path
+        self._columns = columns
         self.key = input_key(path)
         self.segments: deque[Segment] = deque()
         self.taken = 0
@@ -166,7 +168,7 @@ class Stream:
 
     def _begin_cutting(self) -> None:
         if self._cutting is None and self._gate.start is not None:
-            self._cutting = Cutting(self.path, self._gate)
+            self._cutting = Cutting(self.path, self._gate, self._columns)
 
     def _take(self, piece: bytes) -> None:
         """Take unpacked bytes: skip what was read before, cut the rest into lines."""

@@ -1,11 +1,13 @@
-"""Orders of other processes to a running engine: snapshot, replay, dismiss; and changed rules."""
+"""Orders of other processes to a running engine, such as replay; and changed rules."""
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import structlog
 
 from engine.contracts.errors import UsageError
@@ -109,8 +111,21 @@ def _dismiss(runtime: Runtime, order: dict[str, Any]) -> dict[str, Any]:
     return dismiss(runtime, str(order.get("exception")), str(order.get("reason", "")))
 
 
+def _reconcile(runtime: Runtime, order: dict[str, Any]) -> dict[str, Any]:
+    """Take observations: `lines` are pairs of a line in base64 and where it came from."""
+    pairs = order.get("lines")
+    if not isinstance(pairs, list):
+        raise UsageError("`lines` holds no observations", "Give pairs of line and origin.")
+    runtime.catch_up()
+    lines = [base64.b64decode(line) for line, _ in pairs]
+    outcomes = runtime.observe(lines, lambda index: str(pairs[index][1]))
+    runtime.commit()
+    return {"outcomes": msgspec.to_builtins(outcomes)}
+
+
 _WORK: dict[str, Callable[[Runtime, dict[str, Any]], dict[str, Any]]] = {
     "snapshot": _snapshot,
     "replay": _replay,
     "dismiss": _dismiss,
+    "reconcile": _reconcile,
 }

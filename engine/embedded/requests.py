@@ -43,7 +43,7 @@ def observations(lines: Sequence[bytes], origin: str) -> Request:
 
     def begin(group: Group, request: Request) -> None:
         group.flush()
-        request.answer = group.runtime.observe(lines, origin)
+        request.answer = group.runtime.observe(lines, lambda index: f"{origin}#{index + 1}")
 
     return Request(len(lines), begin)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -210,12 +210,14 @@ class Runtime:
 
     # --- observations --------------------------------------------------------------------------
 
-    def observe(self, lines: Sequence[bytes], origin: str) -> list[ObservationOutcome]:
+    def observe(
+        self, lines: Sequence[bytes], origin: Callable[[int], str]
+    ) -> list[ObservationOutcome]:
         """Take observations of other systems; the next commit makes what came of them last.
 
         What was due by the clock must have happened: see `catch_up`.
         """
-        observed = self.engine.observe(lines, lambda index: f"{origin}#{index + 1}")
+        observed = self.engine.observe(lines, origin)
         if any(one.adjusted is not None for one in observed):
             self.record.inputs_ended_at = None
         return [outcome_of(one, line) for one, line in zip(observed, lines, strict=True)]

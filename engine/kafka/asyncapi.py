@@ -18,6 +18,8 @@ from engine.kafka.catalogue import (
     AVAILABILITY,
     DECISIONS,
     EXCEPTIONS,
+    FINDINGS,
+    OBSERVED,
     OUTCOMES,
     POSTINGS,
     TOPICS,
@@ -43,21 +45,22 @@ IDENTITY: Final[Json] = {
         " again.",
     },
 }
+CAME_FROM: Final[Json] = {
+    "origin": {
+        "type": "string",
+        "description": "Where it came from, `topic/partition@offset`: what the brokers tell whoever"
+        " sends it.",
+    },
+}
 HEADERS: Final[Mapping[str, Json]] = {
     AVAILABILITY: {
         **CORRELATION,
         "source": {"type": "string", "description": "The source of that movement."},
         "id": {"type": "string", "description": "The id of that movement."},
     },
-    OUTCOMES: {
-        **CORRELATION,
-        **IDENTITY,
-        "origin": {
-            "type": "string",
-            "description": "Where the movement came from, `topic/partition@offset`: what the"
-            " brokers tell whoever sends it.",
-        },
-    },
+    OUTCOMES: {**CORRELATION, **IDENTITY, **CAME_FROM},
+    OBSERVED: {**IDENTITY, **CAME_FROM},
+    FINDINGS: IDENTITY,
     DECISIONS: {**CORRELATION, **IDENTITY},
     EXCEPTIONS: {**CORRELATION, **IDENTITY},
     POSTINGS: IDENTITY,

@@ -102,6 +102,7 @@ SNAPSHOTS: Final = "reconciliation.snapshots"
 FINDINGS: Final = "reconciliation.findings"
 EXCEPTIONS: Final = "exceptions"
 OUTCOMES: Final = "movements.outcomes"
+OBSERVED: Final = "observations.outcomes"
 
 APPEND_TIME: Final[Mapping[str, str]] = MappingProxyType(
     {"message.timestamp.type": "LogAppendTime"}
@@ -144,7 +145,7 @@ TOPICS: Final = (
     Topic(
         OBSERVATIONS,
         Direction.INCOMING,
-        "What other systems believe the stock is; kept for the comparison with the book.",
+        "What other systems believe the stock is, to be compared with the book.",
         "any",
         "observations",
         retention_ms=30 * DAY_MS,
@@ -273,6 +274,14 @@ TOPICS: Final = (
         "What became of every movement.",
         "`sku`",
         "movements.outcomes",
+        retention_ms=3 * DAY_MS,
+    ),
+    Topic(
+        OBSERVED,
+        Direction.OUTGOING,
+        "What became of every observation.",
+        "`sku`",
+        "observations.outcomes",
         retention_ms=3 * DAY_MS,
     ),
 )

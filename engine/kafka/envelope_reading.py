@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import structlog
@@ -34,6 +35,7 @@ class Stretch(NamedTuple):
     first: int
     source: str
     offsets: Sequence[int]
+    observed: bool
 
 
 class Unseen(NamedTuple):
@@ -44,14 +46,27 @@ class Unseen(NamedTuple):
 
     def origin(self, index: int) -> str:
         """Where a payload came from: `movements.pos/3@1234`."""
-        first, source, offsets = next(one for one in reversed(self.stretches) if one.first <= index)
-        return f"{source}@{offsets[index - first]}"
+        found = next(one for one in reversed(self.stretches) if one.first <= index)
+        return f"{found.source}@{found.offsets[index - found.first]}"
 
     def origins(self) -> Iterator[str]:
         """Where each payload came from, in their order."""
-        for _, source, offsets in self.stretches:
-            for offset in offsets:
-                yield f"{source}@{offset}"
+        for stretch in self.stretches:
+            for offset in stretch.offsets:
+                yield f"{stretch.source}@{offset}"
+
+    def by_kind(self) -> Iterator[tuple[bool, Unseen]]:
+        """Yield, in order, what is of one kind and follows one another: observed, or moved."""
+        if not any(stretch.observed for stretch in self.stretches):
+            yield False, self
+            return
+        for observed, group in groupby(self.stretches, key=lambda stretch: stretch.observed):
+            part = Unseen([], [])
+            for stretch in group:
+                end = stretch.first + len(stretch.offsets)
+                part.stretches.append(stretch._replace(first=len(part.payloads)))
+                part.payloads.extend(self.payloads[stretch.first : end])
+            yield observed, part
 
 
 def entry_of(envelope: Envelope, partition: int) -> Entry:
@@ -81,7 +96,8 @@ def take_unseen(entry: Movements, marks: dict[str, int]) -> Unseen:
                 seen = sum(1 for offset in offsets if offset <= mark)
                 offsets, payloads = offsets[seen:], payloads[seen:]
             marks[run.source] = offsets[-1]
-        stretch = Stretch(len(unseen.payloads), f"{run.topic}/{run.partition}", offsets)
+        source = f"{run.topic}/{run.partition}"
+        stretch = Stretch(len(unseen.payloads), source, offsets, run.observed)
         unseen.stretches.append(stretch)
         unseen.payloads.extend(payloads)
     return unseen

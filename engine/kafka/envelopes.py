@@ -34,7 +34,7 @@ class Run(msgspec.Struct, array_like=True, frozen=True, gc=False):
     `payloads` are the movements' JSON bytes as they came; as many as `offsets`. `incarnation` tells
     a topic from one of the same name that was deleted before: their offsets have nothing to do with
     each other. Runs that came over HTTP are `UNREPEATED`: `topic` tells of the call, `partition` of
-    the process that took it.
+    the process that took it. `observed` tells that these are observations and no movements.
     """
 
     topic: str
@@ -42,6 +42,7 @@ class Run(msgspec.Struct, array_like=True, frozen=True, gc=False):
     incarnation: int
     offsets: list[int]
     payloads: list[bytes]
+    observed: bool = False
 
     @property
     def source(self) -> str:

@@ -1,4 +1,4 @@
-"""The ingest worker: movements of many systems, keyed in any way, become envelopes by SKU.
+"""The ingest worker: movements and observations, keyed in any way, become envelopes by SKU.
 
 Nothing is judged and nothing is dropped: what cannot be applied is refused by the ledger, once, at
 a definite place in its log. Sent at least once; the offsets that go with every run make it exact.
@@ -23,6 +23,7 @@ from engine.kafka.catalogue import (
     CHANGELOG,
     CONTENTS,
     ENVELOPES,
+    OBSERVATIONS,
     OUTCOMES,
     RESERVATIONS,
 )
@@ -58,13 +59,14 @@ def run(settings: KafkaSettings) -> None:
 
 
 def incoming_pattern(settings: KafkaSettings) -> str:
-    """Matches the topics that are read: `movements.*` but for the outcomes, and `reservations`.
+    """Matches the topics that are read: `movements.*` but for the outcomes, and two more.
 
     The topic of the catalogue's locations is in it so that the group gives it to one worker, which
     then leads.
     """
     prefix = re.escape(settings.topic_prefix)
-    names = "|".join(("movements\\..+", re.escape(RESERVATIONS), re.escape(CATALOGUE_LOCATIONS)))
+    single = map(re.escape, (RESERVATIONS, OBSERVATIONS, CATALOGUE_LOCATIONS))
+    names = "|".join(("movements\\..+", *single))
     return f"^{prefix}(?!{re.escape(OUTCOMES)}$)({names})$"
 
 

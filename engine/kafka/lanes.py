@@ -17,11 +17,15 @@ from engine.kafka.routing import Part
 
 
 class Source(NamedTuple):
-    """A partition of an incoming topic, in one incarnation of that topic."""
+    """A partition of an incoming topic, in one incarnation of that topic.
+
+    `observed` tells that its messages are observations and no movements.
+    """
 
     place: TopicPartition
     topic: str
     incarnation: int
+    observed: bool = False
 
 
 class _Piece(NamedTuple):
@@ -100,6 +104,7 @@ class Lane:
                     taken.source.incarnation,
                     taken.part.offsets,
                     taken.part.payloads,
+                    taken.source.observed,
                 )
             )
         return runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Annotated, Final
 
 import msgspec
@@ -11,13 +12,14 @@ from msgspec import Meta
 from engine.contracts.availability import Availability, Cause
 from engine.contracts.decisions import Decision
 from engine.contracts.exceptions import ExceptionRecord, Refusal
+from engine.contracts.findings import Finding
 from engine.contracts.movements import Movement
-from engine.contracts.outcomes import MovementOutcome
+from engine.contracts.outcomes import MovementOutcome, ObservationOutcome
 from engine.contracts.postings import Posting
 from engine.core.engine import Engine
 from engine.core.sales import sold_lately
 from engine.core.step import Outcome
-from engine.kafka.catalogue import QUANTITIES, of_channel
+from engine.kafka.catalogue import OBSERVED, OUTCOMES, QUANTITIES, of_channel
 from engine.kafka.ledger_record import Headers, Message, Messages
 
 CORRELATION_ID: Final = "correlation_id"
@@ -132,10 +134,23 @@ def outcome_messages(
     return messages
 
 
+def observation_messages(
+    outcomes: Iterable[ObservationOutcome], origins: Iterable[str], partition: int
+) -> list[Message]:
+    """What became of observations, one message each."""
+    messages: list[Message] = []
+    for record, origin in zip(outcomes, origins, strict=True):
+        if record.exception is not None:
+            record.exception = exception_name(partition, record.exception)
+        key = None if record.sku is None else record.sku.encode()
+        messages.append((key, _encode(record), [(ORIGIN, origin.encode())]))
+    return messages
+
+
 def output_messages(
     outputs: dict[str, Sequence[msgspec.Struct]], partition: int, first: int
 ) -> Messages:
-    """Decisions, postings and exceptions as messages; `first` is the number of the first."""
+    """Decisions, postings, findings and exceptions; `first` is the number of the first."""
     found: Messages = {}
     number = first
     for topic, records in outputs.items():
@@ -148,9 +163,10 @@ def output_messages(
     return found
 
 
-def number_outcomes(messages: Iterable[Message], partition: int, first: int) -> None:
+def number_outcomes(messages: Messages, partition: int, first: int) -> None:
     """Give outcomes their identities among the outputs; `first` is the number of the first."""
-    for number, (_, _, headers) in enumerate(messages, first):
+    told = chain(messages.get(OUTCOMES, ()), messages.get(OBSERVED, ()))
+    for number, (_, _, headers) in enumerate(told, first):
         headers.append((OUTPUT_ID, output_id(partition, number)))
 
 
@@ -164,6 +180,8 @@ def _message(record: msgspec.Struct, partition: int) -> Message:
         return record.sku.encode(), _encode(record), _correlated(record.correlation_id)
     if isinstance(record, Posting):
         return None, _encode(record), []
+    if isinstance(record, Finding):
+        return record.sku.encode(), _encode(record), []
     assert isinstance(record, ExceptionRecord), f"nobody knows how to send a {type(record)}"
     record.exception = exception_name(partition, record.exception)
     return record.exception.encode(), _encode(record), _correlated(record.correlation_id)

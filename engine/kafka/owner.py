@@ -15,6 +15,8 @@ from engine.kafka.catalogue import (
     DECISIONS,
     ENVELOPES,
     EXCEPTIONS,
+    FINDINGS,
+    OBSERVED,
     OUTCOMES,
     POSTINGS,
     QUANTITIES,
@@ -48,7 +50,7 @@ NOTE_AFTER_S: Final = 0.25
 """What was delivered is noted with the next step, or by itself when there is none for so long."""
 WAITING_ENVELOPES: Final = 2
 """Envelopes that wait beside the one at hand; before a partition is given away they are taken."""
-OUTPUTS: Final = (DECISIONS, POSTINGS, EXCEPTIONS, OUTCOMES, SNAPSHOTS)
+OUTPUTS: Final = (DECISIONS, POSTINGS, FINDINGS, EXCEPTIONS, OUTCOMES, OBSERVED, SNAPSHOTS)
 
 
 class Owner:

@@ -14,18 +14,26 @@ import msgspec
 import structlog
 
 from engine.contracts.errors import CorruptStateError, SellableError
-from engine.contracts.exceptions import ExceptionRecord
+from engine.contracts.exceptions import ExceptionRecord, Refusal
 from engine.contracts.instants import format_instant
 from engine.contracts.movements import Movement
+from engine.contracts.observations import Observation, decode_observation
 from engine.contracts.records import DIRTY, IDENTITY_RECENT, WINDOW, numbered
 from engine.core.changes import Changes
-from engine.core.dead_letters import DISMISSED, OPEN, REPLAYED, DeadLetter, read_dead_letter
+from engine.core.dead_letters import (
+    DISMISSED,
+    OBSERVATION,
+    OPEN,
+    REPLAYED,
+    DeadLetter,
+    read_dead_letter,
+)
 from engine.core.dead_letters import exception_name as dead_letter_name
 from engine.core.engine import Engine
 from engine.core.parts import WALL
 from engine.core.step import Outcome, Prepared
 from engine.kafka.catalogue import EXCEPTIONS, OUTCOMES, QUANTITIES, of_channel
-from engine.kafka.envelope_reading import Envelope, entry_of, take_unseen
+from engine.kafka.envelope_reading import Envelope, Unseen, entry_of, take_unseen
 from engine.kafka.envelopes import ControlEntry, Movements
 from engine.kafka.ledger_record import (
     LEDGER,
@@ -46,6 +54,7 @@ from engine.kafka.messages import (
     own_exception,
     quantities,
 )
+from engine.kafka.partition_observations import take_observations, tell
 from engine.kafka.partitioning import partition_of
 from engine.rules.relaying import relaying
 from engine.rules.ruleset import RuleSet
@@ -88,6 +97,11 @@ class Step:
 def replay_origin(exception: str, order: str) -> str:
     """Where a replayed movement came from: the exception, and the order if that has a name."""
     return f"replay of {exception}" + (f" by {order}" if order else "")
+
+
+def _is_observation(movement: Movement | Refusal, letter: DeadLetter | None) -> bool:
+    """Whether a mended line is one: by its exception, or where that is elsewhere, by itself."""
+    return isinstance(movement, Refusal) and (letter is None or letter.about == OBSERVATION)
 
 
 class Partition:
@@ -183,9 +197,21 @@ class Partition:
 
     def _take_movements(self, entry: Movements) -> list[Outcome]:
         unseen = take_unseen(entry, self.record.marks)
-        payloads = unseen.payloads
-        if not payloads:
+        if not unseen.payloads:
             return []
+        outcomes: list[Outcome] = []
+        for observed, part in unseen.by_kind():
+            outcomes += self._observe(part) if observed else self._take_moved(part)
+        return outcomes
+
+    def _observe(self, unseen: Unseen) -> list[Outcome]:
+        origins = list(unseen.origins())
+        told = take_observations(self.engine, unseen.payloads, origins, self.number)
+        self._tell(told.messages)
+        return told.outcomes
+
+    def _take_moved(self, unseen: Unseen) -> list[Outcome]:
+        payloads = unseen.payloads
         outcomes: list[Outcome] = []
         prepared = self.engine.prepare(payloads, unseen.origin)
         # What is told of a movement follows from it as it came.
@@ -227,17 +253,20 @@ class Partition:
         """Take a mended movement if it belongs here, and close its exception if that is kept here.
 
         Where both are here, a movement that is refused again changes nothing. Where they are not,
-        it is taken like any other, so that being refused again makes a new exception.
+        it is taken like any other, so that being refused again makes a new exception. The same goes
+        for an observation.
         """
         exception = str(entry.fields.get("exception", ""))
         accept_old = bool(entry.fields.get("accept_old"))
         origin = replay_origin(exception, str(entry.fields.get("order", "")))
         prepared = self.engine.prepare([line], lambda _: origin)
         movement = prepared.movements[0]
+        letter = self._letter(exception)
+        if _is_observation(movement, letter):
+            return self._replay_observation(entry, letter, line, origin, now)
         target = self.number
         if isinstance(movement, Movement):
             target = partition_of(movement.sku, self.partitions)
-        letter = self._letter(exception)
         outcomes: list[Outcome] = []
         if letter is not None and target == self.number:
             while (outcome := self._replay_here(letter, line, accept_old, now)) is None:
@@ -255,6 +284,29 @@ class Partition:
         self, letter: DeadLetter, line: bytes, accept_old: bool, now: int
     ) -> Outcome | None:
         return self.engine.replay(letter, line, accept_old, format_instant(now))
+
+    def _replay_observation(
+        self, entry: ControlEntry, letter: DeadLetter | None, line: bytes, origin: str, now: int
+    ) -> list[Outcome]:
+        observation = decode_observation(line)
+        accept_old = bool(entry.fields.get("accept_old"))
+        target = self.number
+        if isinstance(observation, Observation):
+            target = partition_of(observation.sku, self.partitions)
+        if letter is not None and target != self.number:
+            self._close_letter(entry, REPLAYED, f"sent to partition {target}", now)
+        elif letter is not None:
+            observed = self.engine.observe_mended(line, accept_old)
+            if observed.refusal is None:
+                self._close_letter(entry, REPLAYED, observed.outcome, now)
+            told = tell([observed], [line], [origin], self.number)
+            self._tell(told.messages)
+            return told.outcomes
+        elif target == self.number and isinstance(observation, Observation):
+            told = take_observations(self.engine, [line], [origin], self.number, accept_old)
+            self._tell(told.messages)
+            return told.outcomes
+        return []
 
     def _close_letter(self, entry: ControlEntry, status: str, note: str, now: int) -> None:
         letter = self._letter(str(entry.fields.get("exception", "")))
@@ -325,7 +377,7 @@ class Partition:
         record = self.record
         told = output_messages(dict(changes.outputs), self.number, record.number + 1)
         behind = record.number + 1 + sum(map(len, told.values()))
-        number_outcomes(self._messages.get(OUTCOMES, ()), self.number, behind)
+        number_outcomes(self._messages, self.number, behind)
         told.update(self._messages)
         self._messages = {}
         count = sum(map(len, told.values()))

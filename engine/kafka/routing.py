@@ -1,7 +1,8 @@
 """Which ledger partition a message belongs to, whatever its bytes.
 
 Nothing is judged here: what is no movement goes on as well, and the ledger refuses it. What matters
-is that all movements of a SKU go to one partition, so the SKU is read just as the ledger reads it.
+is that all movements and observations of a SKU go to one partition, so the SKU is read just as the
+ledger reads it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import msgspec
 from engine.contracts.limits import MAX_SKU_LENGTH
 from engine.contracts.movement_examination import examine_line
 from engine.contracts.movements import Movement
+from engine.contracts.observations import Observation, decode_observation
 from engine.kafka.batches import Batch
 from engine.kafka.partitioning import partition_of
 
@@ -93,7 +95,10 @@ class Router:
         except (msgspec.MsgspecError, ValueError, RecursionError):
             # Deep nesting and far numbers in unknown fields are no faults for the ledger.
             movement = examine_line(payload, self._any_channel)
-            return movement.sku if isinstance(movement, Movement) else None
+            if isinstance(movement, Movement):
+                return movement.sku
+            observation = decode_observation(payload)
+            return observation.sku if isinstance(observation, Observation) else None
 
 
 def _encodable(sku: str) -> str:

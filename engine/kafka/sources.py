@@ -17,6 +17,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
+from engine.kafka.catalogue import OBSERVATIONS
 from engine.kafka.lanes import Source
 
 UNKNOWN_OFFSET: Final = -1
@@ -108,7 +109,7 @@ class Sources(ConsumerRebalanceListener):  # type: ignore[misc]  # it has no typ
             if str(incarnation) != found.metadata or start != found.offset:
                 fresh[place] = OffsetAndMetadata(start, str(incarnation))
             topic = place.topic.removeprefix(self._prefix)
-            self._known[place] = Source(place, topic, incarnation)
+            self._known[place] = Source(place, topic, incarnation, topic == OBSERVATIONS)
             self._read[place] = self._committed[place] = start
         # The incarnation is kept before the first message goes on under it.
         if fresh:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from engine.contracts.findings import Finding
+from engine.contracts.findings import ADJUSTED, REVIEW, Finding
 from engine.contracts.instants import format_instant
 from engine.contracts.observations import Observation
 from engine.ledger import counts
@@ -27,13 +27,23 @@ class Compared(NamedTuple):
     finding: Finding | None
 
 
+class Standing(NamedTuple):
+    """What an adjustment would meet, instants.
+
+    `settled_at` is when the newest observation was made by which the book was adjusted;
+    `adjusted_at` when an adjustment by this one would occur.
+    """
+
+    settled_at: int
+    adjusted_at: int
+
+
 def compare(
-    book: Book, sku: Sku, observation: Observation, policy: Policy, settled_at: int
+    book: Book, sku: Sku, observation: Observation, policy: Policy, standing: Standing
 ) -> Compared:
     """Compare an observation with the book as of its time.
 
-    `settled_at` is when the newest observation was made by which the book was adjusted. A finding
-    with the action `adjusted` says what is to be done; nothing is done here.
+    A finding with the action `adjusted` says what is to be done; nothing is done here.
     """
     expected = expected_at(book, sku, observation)
     difference = observation.quantity - expected
@@ -42,7 +52,10 @@ def compare(
     kind = class_of(gather(book, sku, observation, expected, policy.in_flight))
     key = book.key(sku, observation.location)
     counted_at = counts.counted_at(key, DISPOSITIONS.index(observation.disposition))
-    settled = observation.at <= max(counted_at, settled_at)
+    settled = observation.at <= max(counted_at, standing.settled_at)
+    action = action_of(kind, difference, expected, settled, policy)
+    if action == ADJUSTED and standing.adjusted_at <= counted_at:
+        action = REVIEW  # the adjustment would be absorbed: the count saw that instant already
     return Compared(
         expected,
         Finding(
@@ -54,7 +67,7 @@ def compare(
             observed=observation.quantity,
             difference=difference,
             class_=kind,
-            action=action_of(kind, difference, expected, settled, policy),
+            action=action,
             observed_at=format_instant(observation.at),
             disposition=observation.disposition,
         ),
@@ -66,12 +79,8 @@ def finding_id(observation: Observation) -> str:
     return f"f-{observation.identity.hex()}"
 
 
-def adjustment(observation: Observation, finding: Finding, clock: int | None) -> bytes:
-    """The movement that brings the book to what was observed, as of then, as a line of JSON.
-
-    It never occurs after the clock, which is None before it runs: an observation does not move it.
-    """
-    at = observation.at if clock is None else min(observation.at, clock)
+def adjustment(observation: Observation, finding: Finding, at: int) -> bytes:
+    """The movement that brings the book to what was observed, as a line of JSON."""
     movement: dict[str, str | int] = {
         "id": finding.finding,
         "source": SOURCE,

@@ -117,7 +117,7 @@ def until(found: Callable[[], bool]) -> None:
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder: the working rules folder, movements, plain and packed, and counts."""
     shutil.copytree(PROJECT / "rules", tmp_path / "rules")
-    for name in ("movements.ndjson", "counts.csv"):
+    for name in ("movements.ndjson", "counts.csv", "observations.ndjson"):
         shutil.copy(HERE / name, tmp_path)
     packed = gzip.compress((HERE / "movements.ndjson").read_bytes())
     (tmp_path / "movements.ndjson.gz").write_bytes(packed)

@@ -43,6 +43,7 @@ COMMANDS = [
     "keys list",
     "keys revoke",
     "snapshot",
+    "reconcile",
     "lookup",
     "topics",
     "topics create",

@@ -50,6 +50,10 @@ class Reconciliation:
             return "agrees", None
         kind = self.class_of(observation, expected)
         action = self.action_of(observation, kind, difference, expected)
+        counted_at = self.world.book.counted_at(*_place(observation))
+        at = self._adjusted_at(observation, by_event)
+        if action == "adjusted" and counted_at is not None and at <= counted_at:
+            action = "review"
         self.findings.append(
             {
                 "finding": finding,
@@ -68,14 +72,15 @@ class Reconciliation:
         if action != "adjusted":
             return "differs", None
         self.adjusted_at[_place(observation)] = observation["at"]
-        return "differs", self._adjustment(observation, finding, kind, difference, by_event)
+        return "differs", self._adjustment(observation, finding, kind, difference, at)
+
+    def _adjusted_at(self, observation: Observation, by_event: bool) -> int:
+        at = int(observation["at"])
+        return at if not by_event or self.world.clock is None else min(at, self.world.clock)
 
     def _adjustment(
-        self, observation: Observation, finding: str, kind: str, difference: int, by_event: bool
+        self, observation: Observation, finding: str, kind: str, difference: int, at: int
     ) -> dict[str, Any]:
-        at = observation["at"]
-        if by_event and self.world.clock is not None:
-            at = min(at, self.world.clock)
         movement = {
             "id": finding,
             "source": "reconciliation",

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import msgspec
@@ -21,12 +22,12 @@ from aiokafka.errors import KafkaError
 
 from engine.contracts.decisions import Decision
 from engine.contracts.exceptions import ExceptionRecord
-from engine.contracts.outcomes import MovementOutcome
+from engine.contracts.outcomes import MovementOutcome, ObservationOutcome
 from engine.embedded.counter import OverloadedError, UnknownOutcomeError
-from engine.kafka.catalogue import DECISIONS, ENVELOPES, EXCEPTIONS, OUTCOMES
+from engine.kafka.catalogue import DECISIONS, ENVELOPES, EXCEPTIONS, OBSERVED, OUTCOMES
 from engine.kafka.envelopes import UNREPEATED, Run, encode_movements
 from engine.kafka.lanes import Lane, Source
-from engine.kafka.ledger_record import Parcel, read_parcel
+from engine.kafka.ledger_record import Message, Parcel, read_parcel
 from engine.kafka.messages import ORIGIN
 from engine.kafka.routing import Part
 from engine.kafka.settings import KafkaSettings
@@ -35,7 +36,14 @@ WAIT_SECONDS: Final = 10.0
 """The longest wait for the ledger's word."""
 PROCESS_BITS: Final = 48
 
-_decode_outcome: Final = msgspec.json.Decoder(MovementOutcome).decode
+_Decode = Callable[[bytes], MovementOutcome | ObservationOutcome]
+
+_DECODERS: Final[Mapping[str, _Decode]] = MappingProxyType(
+    {
+        OUTCOMES: msgspec.json.Decoder(MovementOutcome).decode,
+        OBSERVED: msgspec.json.Decoder(ObservationOutcome).decode,
+    }
+)
 _decode_decision: Final = msgspec.json.Decoder(Decision).decode
 _decode_exception: Final = msgspec.json.Decoder(ExceptionRecord).decode
 
@@ -49,9 +57,9 @@ class Parcelled(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What became of a movement: its outcome, what it decided, what was raised about it."""
+    """What became of a movement or observation: its outcome, what it decided, what was raised."""
 
-    outcome: MovementOutcome
+    outcome: MovementOutcome | ObservationOutcome
     decisions: Sequence[Decision]
     exceptions: Sequence[ExceptionRecord]
 
@@ -114,8 +122,10 @@ class Post:
         """How many movements wait for their outcomes."""
         return len(self._awaited)
 
-    async def send(self, movements: Sequence[Parcelled], origin: str) -> list[Told]:
-        """Send movements, and tell what became of each once all of it is durable.
+    async def send(
+        self, movements: Sequence[Parcelled], origin: str, observed: bool = False
+    ) -> list[Told]:
+        """Send movements, or observations, and tell what became of each once it is all durable.
 
         Raises:
             OverloadedError: too many wait already, or none was sent in time; none was taken.
@@ -134,7 +144,7 @@ class Post:
         sending = _Sending(first, len(movements), done)
         names = self._await(sending, movements, origin)
         place = TopicPartition(str(first), self._process)
-        self._hand_over(movements, Source(place, origin, UNREPEATED), first)
+        self._hand_over(movements, Source(place, origin, UNREPEATED, observed), first)
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await done
@@ -255,7 +265,7 @@ class Post:
         parcel = read_parcel(stored)
         raised = self._exceptions(parcel)
         decided: list[Decision] | None = None
-        for _, value, headers in parcel.messages.get(OUTCOMES, ()):
+        for decode, (_, value, headers) in _outcomes(parcel):
             origin = next(told for name, told in headers if name == ORIGIN).decode()
             awaited = self._awaited.pop(origin, None)
             if awaited is None:
@@ -265,7 +275,7 @@ class Post:
                 if decided is None:
                     decided = _decisions(parcel)
                 decisions = [one for one in decided if _is_of(one, awaited.reservation)]
-            told = Told(_decode_outcome(value or b""), decisions, raised.get(origin, ()))
+            told = Told(decode(value or b""), decisions, raised.get(origin, ()))
             awaited.sending.answer(awaited.place, told)
 
     def _exceptions(self, parcel: Parcel) -> dict[str, list[ExceptionRecord]]:
@@ -284,6 +294,13 @@ def unknown() -> UnknownOutcomeError:
         "It may still be taken. Send the same again, with the same identities or Idempotency-Key: "
         "what was taken is not taken twice.",
     )
+
+
+def _outcomes(parcel: Parcel) -> Iterator[tuple[_Decode, Message]]:
+    """The messages of outcomes, each with what reads it."""
+    for topic, decode in _DECODERS.items():
+        for message in parcel.messages.get(topic, ()):
+            yield decode, message
 
 
 def _decisions(parcel: Parcel) -> list[Decision]:

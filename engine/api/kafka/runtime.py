@@ -36,7 +36,7 @@ from engine.contracts.answers import (
 )
 from engine.contracts.calls import LookupKey, ReservationOrder, StepOrder
 from engine.contracts.exceptions import ADVICE
-from engine.contracts.outcomes import REFUSED
+from engine.contracts.outcomes import REFUSED, MovementOutcome, ObservationOutcome
 from engine.contracts.reservation_answers import ReservationAnswer, ReservationState, StepAnswer
 from engine.core.dead_letters import DeadLetter, Wanted
 from engine.embedded.counter import WAITING_MOVEMENTS, starting, stopping
@@ -143,13 +143,15 @@ class KafkaRuntime:
     async def take(self, lines: Sequence[bytes], origin: str) -> list[MovementAnswer]:
         """Take movements; answered when all of them are durable."""
         parts = self._writing
-        movements: list[Parcelled | None] = [None] * len(lines)
-        split = parts.router.split(origin, Batch(list(range(len(lines))), list(lines), 0))
-        for partition, part in split.items():
-            for index, payload in zip(part.offsets, part.payloads, strict=True):
-                movements[index] = Parcelled(partition, payload)
-        told = await parts.post.send([one for one in movements if one is not None], origin)
+        told = await parts.post.send(_parcelled(parts.router, lines, origin), origin)
         return [_movement_answer(*each) for each in zip(lines, told, strict=True)]
+
+    async def observe(self, lines: Sequence[bytes], origin: str) -> list[ObservationOutcome]:
+        """Take observations; answered when what came of all of them is durable."""
+        parts = self._writing
+        parcelled = _parcelled(parts.router, lines, origin)
+        told = await parts.post.send(parcelled, origin, observed=True)
+        return [one.outcome for one in told if isinstance(one.outcome, ObservationOutcome)]
 
     async def reserve(self, order: ReservationOrder, origin: str) -> Repeatable[ReservationAnswer]:
         """Take all lines of a reservation, or none."""
@@ -277,8 +279,19 @@ async def for_ever(step: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(RETRY_AFTER_S)
 
 
+def _parcelled(router: Router, lines: Sequence[bytes], origin: str) -> list[Parcelled]:
+    """The lines in their order, each with the partition of its SKU."""
+    parcelled: list[Parcelled | None] = [None] * len(lines)
+    split = router.split(origin, Batch(list(range(len(lines))), list(lines), 0))
+    for partition, part in split.items():
+        for index, payload in zip(part.offsets, part.payloads, strict=True):
+            parcelled[index] = Parcelled(partition, payload)
+    return [one for one in parcelled if one is not None]
+
+
 def _movement_answer(line: bytes, told: Told) -> MovementAnswer:
     outcome = told.outcome
+    assert isinstance(outcome, MovementOutcome), "a movement was sent"
     who = identity_of(line) if outcome.outcome == REFUSED else outcome
     answer = MovementAnswer(who.source, who.id, who.sku, outcome.outcome, outcome.code)
     if told.exceptions:
