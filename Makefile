@@ -87,6 +87,10 @@ format: setup ## Format the code and mend what can be mended by itself
 bench: setup ## The standard workload INV-1 beside its floor, checked before it is timed
 	$(BIN)/python -m benchmarks $(BENCH)
 
+.PHONY: regression
+regression: setup ## Is the core slower than it was? Told from a busy machine, in some seconds
+	@PYTHONHASHSEED=0 $(BIN)/python -m benchmarks regression
+
 .PHONY: lock
 lock: setup ## Resolve the dependencies anew into the lock files
 	$(BIN)/python -m pip install --quiet 'uv>=0.9,<1'

@@ -24,6 +24,8 @@ from benchmarks.kafka_restore import measure_restore
 from benchmarks.latency import measure_latency, print_latency
 from benchmarks.peers.command import peers
 from benchmarks.process import FailedRunError, Folders, floor_us, machine, run_once
+from benchmarks.regression import judge, measure, print_verdict, python_version, read_baseline
+from benchmarks.regression import write_baseline as store_baseline
 from benchmarks.report import MEGABYTE, Row, print_series, print_speed
 from benchmarks.rules import write_rules
 from benchmarks.series import run_keys, series_of_keys, series_of_locations, series_of_rules
@@ -188,6 +190,24 @@ def http(
     print_http(measure_http(seconds, _tell), Console())
 
 
+def regression(
+    store: Annotated[
+        bool, typer.Option("--store", help="Store what was measured as the baseline.")
+    ] = False,
+) -> None:
+    """Is this commit slower than the last ones, or is only the machine busy? Some seconds.
+
+    Ends with 1 when the core is far slower beside a fixed piece of work than it was.
+    """
+    measured = measure()
+    verdict = judge(measured, read_baseline(), python_version())
+    print_verdict(verdict)
+    if store:
+        store_baseline(measured)
+    elif verdict.fails:
+        raise SystemExit(1)
+
+
 def _tell(step: str) -> None:
     Console(stderr=True).print(step, highlight=False)
 
@@ -201,6 +221,7 @@ def main() -> None:
     )
     for function in (
         inv1,
+        regression,
         flat_keys,
         flat_locations,
         flat_rules,
