@@ -288,7 +288,7 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = MappingProxyType(
         "rehearse": (
             Example(
                 "Some seconds of generated movements",
-                "sellable rehearse --rules rules --duration 3s --no-headroom",
+                "sellable rehearse --rules rules --duration 3s --skus 50 --no-headroom",
                 judges=True,
             ),
             Example(

@@ -220,9 +220,9 @@ class Rehearsal:
         notes = []
         if played.late > LATE:
             notes.append(
-                f"The load generator was itself up to {played.late / SECOND:.1f} s late: this "
-                "machine cannot offer such a load beside the engine, so the delays are not to be "
-                "trusted."
+                f"The load generator was itself up to {played.late / SECOND:.1f} s late, and every "
+                "delay counts that: they are shorter on a machine that can offer such a load "
+                "beside the engine."
             )
         if not played.load.whole:
             notes.append("The recording ended before the load did: it was played to its end.")
