@@ -13,6 +13,7 @@ import pytest
 
 from engine.contracts.instants import parse_instant
 from engine.contracts.outcomes import ObservationOutcome
+from engine.ledger import counts
 from engine.reconciliation import evidence
 from tests.core.harness import EngineRun, rules_folder
 
@@ -94,6 +95,21 @@ def test_a_later_count_does_not_change_what_the_book_was(story: Make) -> None:
     day.moves("10:00", "sale", 1).moves("11:00", "count", 10).moves("08:30", "sale", 2)
     expected = [("08:10", 20), ("08:40", 18), ("09:00", 15), ("10:30", 14), ("11:00", 10)]
     assert [(at, day.seen(at, 0).expected) for at, _ in expected] == expected
+
+
+def test_what_is_too_old_for_any_observation_is_not_remembered(
+    story: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A movement that is replayed, from before a count that nobody can ask about any more."""
+    monkeypatch.setattr(counts, "RECENT_LENGTH", 4)
+    day = story().moves("20/08:00", "count", 15)
+    for minute in range(6):
+        day.moves(f"24/08:0{minute}", "sale", 1)
+    day.moves("20/07:00", "sale", 2)
+    (refused,) = day.run.exceptions
+    replayed = day.run.replay(refused["exception"], refused["payload"].encode(), accept_old=True)
+    assert replayed.outcome == "absorbed"
+    assert day.seen("24/08:03", 11).outcome == "agrees"
 
 
 def test_every_disposition_has_a_book_of_its_own(story: Make) -> None:
