@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import OutOfOrderSequenceNumber, ProducerFenced
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from engine.kafka.fencing import fenced
+from engine.kafka.fencing import fenced, send_batch
 from engine.kafka.ledger_record import REDO
 from engine.stores.base import StoreReader
 
@@ -111,9 +111,8 @@ class Changelog:
         batch.close()
         count = batch.record_count()
         try:
-            sent = await self._producer.send_batch(
-                batch, self._place.topic, partition=self._place.partition
-            )
+            place = self._place
+            sent = await send_batch(self._producer, batch, place.topic, place.partition)
             told = await sent
         except (ProducerFenced, OutOfOrderSequenceNumber) as error:
             raise fenced(f"{self._place.topic}/{self._place.partition}") from error

@@ -11,16 +11,20 @@ are written, so afterwards no predecessor's message can come any more.
 
 aiokafka has no public way to do this. What is used of its inside (0.14, pinned):
 `AIOKafkaProducer._txn_manager`: `set_pid_and_epoch`, `producer_id`, `producer_epoch`,
-`maybe_add_partition_to_txn`; and `client._wait_on_metadata`. A test shows that it works.
+`maybe_add_partition_to_txn`; `client._wait_on_metadata`; and `_message_accumulator._batch_ttl`: by
+default a batch that waited for longer than a request may take is given up as soon as the brokers
+are back and have no leader yet. Tests show that it works.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import math
+from collections.abc import Awaitable, Collection
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import OutOfOrderSequenceNumber, ProducerFenced
+from aiokafka.errors import KafkaTimeoutError, OutOfOrderSequenceNumber, ProducerFenced
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from engine.contracts.errors import SellableError
 from engine.kafka.clients import make_producer
@@ -109,8 +113,12 @@ async def _empty_transaction(
 async def fenced_producer(
     settings: KafkaSettings, identity: Identity, **more: Any
 ) -> AIOKafkaProducer:
-    """A started producer of plain batches that writes as the owner; `more` as of aiokafka."""
+    """A started producer of plain batches that writes as the owner; `more` as of aiokafka.
+
+    It waits for brokers that are away, however long: nobody else may write what it has to write.
+    """
     producer = make_producer(settings, identity.name, **more)
+    producer._message_accumulator._batch_ttl = math.inf
     producer._txn_manager.set_pid_and_epoch(identity.producer_id, identity.epoch)
     try:
         await producer.start()
@@ -118,6 +126,22 @@ async def fenced_producer(
         await producer.stop()
         raise
     return producer
+
+
+async def send_batch(
+    producer: AIOKafkaProducer, batch: BatchBuilder, topic: str, partition: int
+) -> Awaitable[Any]:
+    """Hand a batch to a producer; returns what awaits its delivery.
+
+    aiokafka takes one batch of a partition at a time, and none while the one before waits for
+    brokers that are away: then this waits as well.
+    """
+    while True:
+        try:
+            sent: Awaitable[Any] = await producer.send_batch(batch, topic, partition=partition)
+        except KafkaTimeoutError:
+            continue  # nothing was taken
+        return sent
 
 
 def fenced(name: str) -> FencedError:

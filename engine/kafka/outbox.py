@@ -16,7 +16,7 @@ from aiokafka.errors import OutOfOrderSequenceNumber, ProducerFenced
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from engine.kafka.backlog import Backlog
-from engine.kafka.fencing import fenced
+from engine.kafka.fencing import fenced, send_batch
 from engine.kafka.ledger_record import Message, Parcel
 
 BATCH_BYTES: Final = 512 * 1024
@@ -44,9 +44,7 @@ class Sender:
         """
         try:
             sent = [
-                await self._producer.send_batch(
-                    batch, self._topic(topic), partition=self._partition
-                )
+                await send_batch(self._producer, batch, self._topic(topic), self._partition)
                 for topic, told in messages.items()
                 for batch in self._batches(told)
             ]

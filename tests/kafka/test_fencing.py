@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from engine.kafka.changelog import Changelog
+from engine.kafka.changelog import BATCH_BYTES, Changelog
 from engine.kafka.fencing import FencedError, claim, fenced_producer, renew
+from engine.kafka.ledger_record import Messages
 from engine.kafka.outbox import Sender
 from engine.kafka.settings import KafkaSettings
+from tests.kafka.broker import Broker
 from tests.kafka.cluster import make_topics, read_all
 from tests.kafka.conftest import MakeSettings
 
@@ -93,3 +97,25 @@ async def test_a_step_of_an_old_owner_is_refused_whole(make_settings: MakeSettin
         (message.key, message.value) for message in await read_all(settings, "ledger.changelog")
     ]
     assert found == [(b"a", b"1"), (b"b", b"1"), (b"claim", b"new")]
+
+
+async def test_an_owner_waits_for_brokers_that_are_away_for_longer_than_a_request_may_take(
+    own_broker: Broker, make_own_settings: MakeSettings
+) -> None:
+    """Also with more batches than one on their way: none is given up, and none comes twice."""
+    settings = make_own_settings(request_timeout_ms=1_000)
+    await make_topics(settings)
+    owner = await claim(settings, NAME, places(settings))
+    producer = await fenced_producer(settings, owner, max_batch_size=BATCH_BYTES)
+    sender = Sender(producer, 0, settings.topic)
+    await sender.send({"exceptions": [(None, b"before", [])]})
+    own_broker.kill()
+    long = [bytes([number]) * 300_000 for number in range(4)]
+    told: Messages = {"exceptions": [(None, one, []) for one in long]}
+    sending = asyncio.create_task(sender.send(told))
+    await asyncio.sleep(4 * settings.request_timeout_ms / 1_000)
+    assert not sending.done()
+    own_broker.start()
+    await sending
+    assert [one.value for one in await read_all(settings, "exceptions")] == [b"before", *long]
+    await producer.stop()
