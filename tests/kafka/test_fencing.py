@@ -119,3 +119,22 @@ async def test_an_owner_waits_for_brokers_that_are_away_for_longer_than_a_reques
     await sending
     assert [one.value for one in await read_all(settings, "exceptions")] == [b"before", *long]
     await producer.stop()
+
+
+async def test_an_owner_waits_for_a_partition_that_has_no_leader_yet(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an outage: the brokers answer, and know nobody who takes its batches."""
+    settings = make_settings(request_timeout_ms=1_000)
+    await make_topics(settings)
+    owner = await claim(settings, NAME, places(settings))
+    producer = await fenced_producer(settings, owner)
+    await send(producer, settings, b"before")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(producer.client.cluster), "leader_for_partition", lambda *_: -1)
+        sending = asyncio.create_task(send(producer, settings, b"after"))
+        await asyncio.sleep(3 * settings.request_timeout_ms / 1_000)
+        assert not sending.done()
+    await sending
+    assert [one.value for one in await read_all(settings, "exceptions")] == [b"before", b"after"]
+    await producer.stop()
