@@ -53,11 +53,13 @@ def write_report(comparison: Comparison, plot: str, method: str, notes: str = ""
 
 
 def _head(comparison: Comparison) -> str:
-    commits = {run.commit for run in comparison.runs} | {kill.commit for kill in comparison.kills}
+    ran = sorted({run.commit for run in comparison.runs})
+    killed = sorted({kill.commit for kill in comparison.kills})
     loads = [run.load for run in comparison.runs if not run.wrong]
     floors = comparison.floors_us
     rows = [
-        f"Begun {comparison.started}, at commit {', '.join(sorted(commits)) or 'none'}.",
+        f"Begun {comparison.started}. Timed at commit {', '.join(ran) or 'none'}.",
+        f"Killed at commit {', '.join(killed) or 'none'} (+: with uncommitted changes).",
         f"Machine: {comparison.machine}. Software: {comparison.software}.",
     ]
     if floors:
@@ -135,7 +137,12 @@ def _kills(comparison: Comparison) -> Iterator[str]:
         return
     titles = {peer.name: peer.title for peer in comparison.peers}
     groups: dict[tuple[str, str], list[Kill]] = {}
-    for kill in comparison.kills:
+    order = [peer.name for peer in comparison.peers]
+    modes = [mode.value for mode in Mode]
+    kills = sorted(
+        comparison.kills, key=lambda kill: (modes.index(kill.mode), order.index(kill.peer))
+    )
+    for kill in kills:
         groups.setdefault((kill.peer, kill.mode), []).append(kill)
     heads = (
         "peer", "output", "kills", "publications", "lost", "repeated",
@@ -155,11 +162,12 @@ def _kills(comparison: Comparison) -> Iterator[str]:
         )
         for (peer, mode), kills in groups.items()
     ]
-    size = max(kill.movements for kill in comparison.kills)
+    sizes = sorted({f"{kill.movements:,}" for kill in kills}, key=len)
     yield "## After `kill -9`"
     yield (
-        f"Killed in the midst of {size:,} movements and started again on what was left. Lost are "
-        "versions of a key that never came, and keys whose last number is not the right one. "
+        f"Killed in the midst of {' or '.join(sizes)} movements and started again on what was "
+        "left. Lost are versions of a key that never came, and keys whose last number is not the "
+        "right one. "
         "Repeated are publications that came again under their version. A reader that follows a "
         "file while it is written may also have seen lines that the restart cut off and wrote "
         "again; they are not counted."

@@ -30,7 +30,7 @@ def test_every_figure_of_a_peer_is_in_the_report() -> None:
 def test_the_report_names_machine_commit_floor_and_load() -> None:
     """A figure without them is worth nothing."""
     report = write_report(comparison(RUNS), "peers.svg", "how")
-    for told in ("a machine", "abc1234", "0.44 us", "Load average during the runs: 3.5"):
+    for told in ("a machine", "Timed at commit abc1234.", "0.44 us", "during the runs: 3.5"):
         assert told in report
 
 
