@@ -64,12 +64,13 @@ def reconcile(
     data: Data,
     as_json: AsJson = False,
 ) -> None:
-    """Compare what another system believes with the book, as of its time.
+    """Compare what another system believes with the book.
 
-    Each observation that differs gives a finding, with what explains it and what the policy of
-    engine.yaml has done: nothing is adjusted unless it says so. A running engine does it at once;
-    else it is done here, and what follows from it is published when the engine runs again. What
-    is refused is kept as an exception. The same file again is dropped as duplicate.
+    The book is as of the time of each observation. One that differs gives a finding, with what
+    explains it and what the policy of engine.yaml has done: nothing is adjusted unless it says so.
+    A running engine does it at once; else it is done here, and what follows from it is published
+    when the engine runs again. What is refused is kept as an exception. The same file again is
+    dropped as duplicate.
     """
     told = Reconciled()
     with Inputs([file], columns=COLUMNS) as inputs:

@@ -94,7 +94,7 @@ def rehearse(
     as_json: AsJson = False,
     overrides: dict[str, str] | None = None,
 ) -> None:
-    """Rehearse a peak: play a load against the engine, and judge what comes of it.
+    """Rehearse a peak: will it hold?
 
     Plays the busiest stretch of a recording ("last Black Friday, times 3"), or generated movements,
     against an engine of its own, by the time of day: each movement is offered when it is due,

@@ -15,6 +15,8 @@ from engine.contracts.limits import MAX_MOVEMENT_BYTES, MAX_NESTING_DEPTH, MOVEM
 from engine.contracts.movement_fault import FarNumber, FaultError, shown, shown_bytes
 from engine.contracts.movement_fields import FieldRule, Kind
 
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_SURROGATE_PAIR: Final = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
 
 
@@ -87,6 +89,12 @@ def _read_value(raw: bytes) -> object:
 def _json_fault(line: bytes, noun: str, error: msgspec.DecodeError) -> str:
     if not line.strip(b" \t\r\n"):
         return f"the line is empty, {_with_article(noun)} is one JSON object"
+    half = _SURROGATE.search(_SURROGATE_PAIR.sub(b"", line))
+    if half is not None:
+        return (
+            f"{half[0].decode()} is one half of a character: write both halves one after the "
+            "other, or the character itself in UTF-8"
+        )
     return f"this is not JSON: {error}; it begins {shown_bytes(line)}"
 
 

@@ -402,3 +402,19 @@ def test_typed_values_are_judged_like_a_line() -> None:
     for value in strange:
         for name in ("id", "quantity", "sku", "type", "schema", "channel", "occurred_at"):
             assert isinstance(mine.from_mapping({**wire(), name: value}), Refusal)
+
+
+@pytest.mark.parametrize("escape", [r"\ud83d", r"\uDE00", r"\ude00\ud83d", r"\ud83d\ud83d\ude00"])
+def test_half_of_a_character_is_called_that(escape: str) -> None:
+    """No text can hold it, and what the JSON decoder says of it would send people astray."""
+    line = line_of(wire("sale")).replace(b"{", b'{"note":"%b",' % escape.encode(), 1)
+    result = decoder().decode(line)
+    assert isinstance(result, Refusal)
+    assert result.code == "malformed"
+    assert "one half of a character" in result.message
+
+
+def test_both_halves_of_a_character_are_taken() -> None:
+    """As escapes one after the other, the way many encoders write what lies beyond U+FFFF."""
+    line = line_of(wire("sale")).replace(b"{", rb'{"note":"\ud83d\ude00",', 1)
+    assert isinstance(decoder().decode(line), Movement)
