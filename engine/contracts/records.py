@@ -72,9 +72,10 @@ class KeyRecord(msgspec.Struct, array_like=True, gc=False):
 
     `incoming` is kept signed. `counted_…` hold the instant of the newest count per disposition.
     `recent` is a flat list of pairs: when a movement occurred, and its signed quantity times 4 plus
-    the number of its disposition. Beside a count's instant stands 3, plus 4 times the disposition
-    that was counted. Older pairs lie in chunks numbered from `chunk_first` up to, not including,
-    `chunk_next`. `base` and `short` are the values that the sums of the SKU contain.
+    the number of its disposition. With 3 in its place the pair is a note of a count, or of an
+    absorbed movement: see `ledger.counts`. Older pairs lie in chunks numbered from `chunk_first` up
+    to, not including, `chunk_next`. `base` and `short` are the values that the sums of the SKU
+    contain.
     `sales` is an hour of the clock, units sold in it, and in the hour before; empty where no
     channel asks.
     """

@@ -20,7 +20,7 @@ RECENT_LENGTH = 128  # numbers in a key's own record (64 movements) before a chu
 CHUNKS_DROPPED_AT_ONCE = 2  # at most, per new chunk: dropping keeps pace with writing
 
 DISPOSITION_BITS = 2
-MARK = 3  # where a pair has it in place of a disposition, it tells of a count; see `note_count`
+MARK = 3  # where a pair has it in place of a disposition, it is a note: see `count_noted`
 
 
 def counted_at(key: KeyRecord, disposition: int) -> int:
@@ -61,7 +61,7 @@ def note_count(
     """Remember what a count corrected, so that what the book was before it is known still."""
     if variance:
         remember(book, sku, location, key, disposition, variance, at)
-    remember(book, sku, location, key, MARK, disposition, at)
+    remember(book, sku, location, key, MARK, disposition << 1, at)
 
 
 def note_absorbed(
@@ -69,18 +69,44 @@ def note_absorbed(
 ) -> None:
     """Remember a movement that a count had seen before it came.
 
-    The book was another from then on until the first count after it, which corrected that.
+    The book was another from then on until the first count after it, which corrected that. Which
+    one that is is found when somebody asks, since few ask and many movements are late.
     """
-    marks = [
-        mark
-        for mark, packed in newest_first(
-            book, sku, location, key, at - 1, counted_at(key, disposition)
-        )
-        if packed == (disposition << DISPOSITION_BITS) + MARK
-    ]
-    if marks:
-        remember(book, sku, location, key, disposition, delta, at)
-        remember(book, sku, location, key, disposition, -delta, min(marks))
+    told = (delta << DISPOSITION_BITS) + disposition
+    remember(book, sku, location, key, MARK, (told << 1) + 1, at)
+
+
+def count_noted(packed: int) -> int | None:
+    """Return the disposition of which the pair notes a count; None when it is something else."""
+    note = packed >> DISPOSITION_BITS
+    return None if packed & MARK != MARK or note & 1 else note >> 1
+
+
+def absorbed_noted(packed: int, disposition: int) -> int | None:
+    """Return the signed quantity of the absorbed movement that the pair notes, if it does."""
+    note = packed >> DISPOSITION_BITS
+    if packed & MARK != MARK or not note & 1 or note >> 1 & MARK != disposition:
+        return None
+    return note >> 1 + DISPOSITION_BITS
+
+
+def absorbed_since_count(
+    book: Book, sku: Sku, location: str, key: KeyRecord, disposition: int, instant: int
+) -> int:
+    """Return what absorbed movements changed after the newest count up to the instant, until it.
+
+    They came later than the count that followed them, and no count lies between them and the
+    instant: so the book was another then by just that.
+    """
+    counted = book.clock - book.windows.for_counts
+    absorbed: list[tuple[int, int]] = []
+    for at, packed in newest_first(book, sku, location, key, counted, instant):
+        if count_noted(packed) == disposition:
+            counted = max(counted, at)
+        quantity = absorbed_noted(packed, disposition)
+        if quantity is not None:
+            absorbed.append((at, quantity))
+    return sum(quantity for at, quantity in absorbed if at > counted)
 
 
 def newest_first(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final, NamedTuple
@@ -55,7 +56,8 @@ def expected_at(book: Book, sku: Sku, observation: Observation) -> int:
     """The book's quantity as of the observation's time, by all that is known now."""
     disposition = DISPOSITIONS.index(observation.disposition)
     key = book.key(sku, observation.location)
-    since = counts.moved_since(book, sku, observation.location, key, disposition, observation.at)
+    place = book, sku, observation.location, key, disposition, observation.at
+    since = counts.moved_since(*place) - counts.absorbed_since_count(*place)
     return (key.sellable, key.inspecting, key.damaged)[disposition] - since
 
 
@@ -68,13 +70,18 @@ def gather(book: Book, sku: Sku, observation: Observation, expected: int, in_fli
     after = max(at - max(LOOK_BACK, in_flight), book.clock - book.windows.for_counts)
     found = counts.newest_first(book, sku, location, key, after, at + in_flight)
     moves: list[Move] = []
+    absorbed: list[Move] = []
     counted: set[int] = set()
     for instant, packed in islice(found, MOVEMENTS_LOOKED_AT):
-        quantity, kind = packed >> counts.DISPOSITION_BITS, packed & counts.MARK
-        if kind == disposition:
-            moves.append((instant, quantity))
-        elif kind == counts.MARK and quantity == disposition:
+        late = counts.absorbed_noted(packed, disposition)
+        if late is not None:
+            absorbed.append((instant, late))
+        elif counts.count_noted(packed) == disposition:
             counted.add(instant)
+        elif packed & counts.MARK == disposition:
+            moves.append((instant, packed >> counts.DISPOSITION_BITS))
+    moves.extend(absorbed)
+    moves.extend(_taken_back(absorbed, sorted(counted)))
     moves.sort()
     return Case(
         book,
@@ -89,6 +96,14 @@ def gather(book: Book, sku: Sku, observation: Observation, expected: int, in_fli
         moves,
         frozenset(counted),
     )
+
+
+def _taken_back(absorbed: list[Move], counted: list[int]) -> Iterator[Move]:
+    """Yield what the first count at or after each absorbed movement took back of it."""
+    for instant, quantity in absorbed:
+        place = bisect_left(counted, instant)
+        if place < len(counted):
+            yield counted[place], -quantity
 
 
 def held_by_one_reservation(case: Case, quantity: int) -> bool:

@@ -271,6 +271,18 @@ def test_causes_are_looked_for_among_the_newest_movements_alone(
     assert day.class_and_action("09:11", 41) == ("unknown", "review")
 
 
+def test_chunks_from_before_the_day_that_is_looked_through_are_left_alone(
+    story: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What happened two days ago explains no difference of today."""
+    monkeypatch.setattr(counts, "RECENT_LENGTH", 4)
+    day = story(in_flight="1m").moves("20/08:00", "receipt", 90)
+    for minute in range(6):
+        day.moves(f"20/09:0{minute}", "sale", 7)
+        day.moves(f"22/09:0{minute}", "sale", 1)
+    assert day.class_and_action("22/12:00", 42 + 7) == ("unknown", "review")
+
+
 def test_chunks_of_a_busy_key_are_looked_through(story: Make) -> None:
     """A key with hundreds of movements keeps the older ones in records of their own."""
     day = story(in_flight="1m").moves("08:00", "receipt", 1000)
