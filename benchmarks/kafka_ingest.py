@@ -12,13 +12,11 @@ from aiokafka import AIOKafkaProducer
 
 from benchmarks.inv1_lines import CHANNELS
 from benchmarks.kafka_log import PARTITIONS
-from benchmarks.kafka_workers import Worker, start
-from benchmarks.rules import write_rules
+from benchmarks.kafka_workers import Worker, running_broker, start
 from engine.kafka.catalogue import wanted
 from engine.kafka.clients import make_producer
-from engine.kafka.settings import KafkaSettings, load_settings
+from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import create
-from tests.kafka.broker import make_broker
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +32,12 @@ class IngestCost:
 
 def measure_ingest(lines: Path, folder: Path, tell: Callable[[str], None]) -> IngestCost:
     """Run ingest over the lines of a file; raises AssertionError when any is missing."""
-    broker = make_broker(folder / "broker")
-    broker.start()
-    try:
-        settings = load_settings(
-            brokers=broker.bootstrap,
-            rules=write_rules(folder / "rules"),
-            data=folder / "data",
-            partitions=PARTITIONS,
-        )
+    with running_broker(folder, PARTITIONS) as settings:
         asyncio.run(_make_topics(settings))
         ingest = start(settings, "ingest", folder / "ingest.log")
         ingest.says("the worker runs")
         tell("sending the workload through ingest")
         return _measure(settings, ingest, lines)
-    finally:
-        broker.kill()
 
 
 def _measure(settings: KafkaSettings, ingest: Worker, lines: Path) -> IngestCost:

@@ -27,7 +27,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from rich.console import Console
 
 from benchmarks.inv1_lines import CHANNELS
-from benchmarks.kafka_workers import PATIENCE_S, Worker, start
+from benchmarks.kafka_workers import PATIENCE_S, Worker, running_broker, start
 from benchmarks.latency import (
     SKUS,
     TICK_SECONDS,
@@ -36,14 +36,12 @@ from benchmarks.latency import (
     print_quantiles,
     sales,
 )
-from benchmarks.rules import write_rules
 from engine.contracts.instants import parse_instant
 from engine.kafka.batches import Record, read_whole_records
 from engine.kafka.catalogue import AVAILABILITY, of_channel, wanted
 from engine.kafka.clients import make_consumer, make_producer
-from engine.kafka.settings import KafkaSettings, load_settings
+from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import create
-from tests.kafka.broker import make_broker
 
 TOPIC = "movements.pos"
 BATCH = 1_000
@@ -132,19 +130,8 @@ def measure_kafka_latency(
     Raises:
         AssertionError: a worker ended by itself, or keys were not published.
     """
-    broker = make_broker(folder / "broker")
-    broker.start()
-    try:
-        settings = load_settings(
-            brokers=broker.bootstrap,
-            rules=write_rules(folder / "rules"),
-            data=folder / "data",
-            partitions=partitions,
-        )
-        with ExitStack() as ending:
-            return asyncio.run(_measure(settings, rate, seconds, folder, tell, ending))
-    finally:
-        broker.kill()
+    with running_broker(folder, partitions) as settings, ExitStack() as ending:
+        return asyncio.run(_measure(settings, rate, seconds, folder, tell, ending))
 
 
 async def _measure(

@@ -11,12 +11,11 @@ from pathlib import Path
 from aiokafka import TopicPartition
 
 from benchmarks.inv1_lines import CHANNELS
-from benchmarks.kafka_log import PARTITIONS, Log, make_settings, write_workload
-from benchmarks.kafka_workers import start
+from benchmarks.kafka_log import PARTITIONS, Log, make_timed_topics, write_workload
+from benchmarks.kafka_workers import running_broker, start
 from engine.kafka.catalogue import QUANTITIES, of_channel
 from engine.kafka.clients import make_consumer
 from engine.kafka.settings import KafkaSettings
-from tests.kafka.broker import make_broker
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +34,12 @@ class LedgerCost:
 
 def measure_ledger(lines: Path, rate: int, folder: Path, tell: Callable[[str], None]) -> LedgerCost:
     """Run a ledger worker over the lines; raises AssertionError when any has no outcome."""
-    broker = make_broker(folder / "broker")
-    broker.start()
-    try:
-        settings = make_settings(broker.bootstrap, folder)
+    with running_broker(folder, PARTITIONS) as settings:
+        make_timed_topics(settings)
         tell("writing the log")
         log = write_workload(settings, [lines], rate, tell)
         tell("running the ledger worker")
         return _measure(settings, folder, log)
-    finally:
-        broker.kill()
 
 
 def _measure(settings: KafkaSettings, folder: Path, log: Log) -> LedgerCost:

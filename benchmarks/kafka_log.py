@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.inv1_lines import CHANNELS, MS_PER_SECOND, START_MS, InstantText
-from benchmarks.rules import write_rules
 from engine.contracts.instants import parse_instant
 from engine.kafka.catalogue import ENVELOPES, Wanted, wanted
 from engine.kafka.clients import make_producer
 from engine.kafka.contents import write_content
 from engine.kafka.envelopes import ControlEntry, Run, encode_control, encode_movements
 from engine.kafka.partitioning import partition_of
-from engine.kafka.settings import KafkaSettings, load_settings
+from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import create
 
 PARTITIONS = 12
@@ -97,22 +96,15 @@ def _envelope(
     return Envelope(number, at_ms, encode_movements([Run(source, 0, 1, offsets, payloads)]))
 
 
-def make_settings(bootstrap: str, folder: Path) -> KafkaSettings:
-    """Settings of an engine under the rules of INV-1, its topics made.
+def make_timed_topics(settings: KafkaSettings) -> None:
+    """Make the engine's topics.
 
     The envelopes' time is that of their maker: so a log that is written at once has the seconds,
     and the ticks, of the workload.
     """
-    settings = load_settings(
-        brokers=bootstrap,
-        rules=write_rules(folder / "rules"),
-        data=folder / "data",
-        partitions=PARTITIONS,
-    )
     name = settings.topic(ENVELOPES)
     topics = [_timed(one) if one.name == name else one for one in wanted(settings, CHANNELS)]
     asyncio.run(create(settings, topics))
-    return settings
 
 
 def _timed(topic: Wanted) -> Wanted:

@@ -16,8 +16,8 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from benchmarks.inv1_lines import CHANNELS, sku_name
-from benchmarks.kafka_log import MICROSECONDS_PER_MS, PARTITIONS, make_settings, now_ms
-from benchmarks.kafka_workers import Worker, start
+from benchmarks.kafka_log import MICROSECONDS_PER_MS, PARTITIONS, make_timed_topics, now_ms
+from benchmarks.kafka_workers import Worker, running_broker, start
 from engine.contracts.availability import Cause
 from engine.contracts.instants import format_instant
 from engine.kafka.catalogue import QUANTITIES, of_channel
@@ -27,7 +27,6 @@ from engine.kafka.ledger_record import Message
 from engine.kafka.messages import RULES_KEY, Quantity, RulesNotice
 from engine.kafka.partitioning import partition_of
 from engine.kafka.settings import KafkaSettings
-from tests.kafka.broker import make_broker
 
 ROUNDS = 3
 MESSAGES_A_BATCH = 500
@@ -51,10 +50,8 @@ def measure_publish(skus: int, folder: Path, tell: Callable[[str], None]) -> Pub
 
     `skus` is the number of SKUs; each has a key on each of three channels.
     """
-    broker = make_broker(folder / "broker")
-    broker.start()
-    try:
-        settings = make_settings(broker.bootstrap, folder)
+    with running_broker(folder, PARTITIONS) as settings:
+        make_timed_topics(settings)
         asyncio.run(_begin(settings))
         publish = start(settings, "publish", folder / "publish.log")
         publish.says("channel is served", len(CHANNELS))
@@ -70,8 +67,6 @@ def measure_publish(skus: int, folder: Path, tell: Callable[[str], None]) -> Pub
         )
         publish.stop()
         return cost
-    finally:
-        broker.kill()
 
 
 async def _begin(settings: KafkaSettings) -> None:

@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.kafka_log import PARTITIONS, make_settings, write_workload
-from benchmarks.kafka_workers import Worker, start
+from benchmarks.kafka_log import PARTITIONS, make_timed_topics, write_workload
+from benchmarks.kafka_workers import Worker, running_broker, start
 from engine.kafka.settings import KafkaSettings
-from tests.kafka.broker import make_broker
 
 TAKEN = "sellable_movements_total"
 LEFT = "sellable_lag_messages"
@@ -40,13 +39,9 @@ def measure_restore(
     Raises:
         AssertionError: a movement has no outcome, or the worker ended by itself.
     """
-    broker = make_broker(folder / "broker")
-    broker.start()
-    try:
-        settings = make_settings(broker.bootstrap, folder)
+    with running_broker(folder, PARTITIONS) as settings:
+        make_timed_topics(settings)
         yield from _measure(settings, openings, stream, rate, folder, tell)
-    finally:
-        broker.kill()
 
 
 def _measure(

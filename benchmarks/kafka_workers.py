@@ -6,13 +6,16 @@ import os
 import signal
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.inv1 import CACHE
 from benchmarks.process import ROOT
-from engine.kafka.settings import KafkaSettings
+from benchmarks.rules import write_rules
+from engine.kafka.settings import KafkaSettings, load_settings
+from tests.kafka.broker import make_broker
 from tests.kafka.cluster import worker_words
 from tests.kafka.processes import Child, free_port, until
 
@@ -80,6 +83,22 @@ class Worker:
     def stop(self) -> None:
         """End it in good order."""
         assert self.child.stop(signal.SIGTERM) == 0, self.child.said()
+
+
+@contextmanager
+def running_broker(folder: Path, partitions: int) -> Iterator[KafkaSettings]:
+    """Runs a broker, and gives the settings of an engine on it under the rules of INV-1."""
+    broker = make_broker(folder / "broker")
+    broker.start()
+    try:
+        yield load_settings(
+            brokers=broker.bootstrap,
+            rules=write_rules(folder / "rules"),
+            data=folder / "data",
+            partitions=partitions,
+        )
+    finally:
+        broker.kill()
 
 
 def start(settings: KafkaSettings, kind: str, log: Path, **more: object) -> Worker:

@@ -10,8 +10,7 @@ import msgspec
 from engine.api.call import NDJSON, Call, invalid
 from engine.api.errors import ForbiddenError, InvalidError, MalformedError
 from engine.api.keyring import Principal
-
-BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+from engine.contracts.examination import BYTE_ORDER_MARK
 
 
 class _Sender(msgspec.Struct):

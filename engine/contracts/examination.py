@@ -15,6 +15,9 @@ from engine.contracts.limits import MAX_MOVEMENT_BYTES, MAX_NESTING_DEPTH, MOVEM
 from engine.contracts.movement_fault import FarNumber, FaultError, shown, shown_bytes
 from engine.contracts.movement_fields import FieldRule, Kind
 
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+"""May stand at the very start of an input, a message or a body, and is taken off there."""
+
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _SURROGATE_PAIR: Final = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from engine.contracts.errors import UsageError
+from engine.contracts.examination import BYTE_ORDER_MARK
 from engine.contracts.limits import MAX_MOVEMENT_BYTES
-from engine.embedded.inputs_lines import BYTE_ORDER_MARK, Segment
+from engine.embedded.inputs_lines import Segment
 
 MAX_ROW_BYTES: Final = MAX_MOVEMENT_BYTES
 """A row of several lines may be so long. Beyond it a quote was left open: the first line alone is

@@ -9,12 +9,12 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import Final
 
+from engine.contracts.examination import BYTE_ORDER_MARK
 from engine.embedded.inputs_position import Head
 
 KEPT_LINE_BYTES: Final = 16 * 1024 * 1024
 """Of a longer line so much is kept, as evidence; the rest is skipped in constant memory."""
 
-BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 # A line that starts with a smaller byte is blank, or starts with white space: look at it closely.
 _FIRST_VISIBLE: Final = b"!"
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from engine.contracts.examination import BYTE_ORDER_MARK
 from engine.contracts.limits import MAX_SKU_LENGTH
 from engine.contracts.movement_examination import examine_line
 from engine.contracts.movements import Movement
@@ -22,8 +23,6 @@ MAX_KEPT_SKUS: Final = 500_000
 MAX_CARRIED_BYTES: Final = 1024 * 1024
 """Longest message that is carried whole. The topics that the catalogue makes take no longer one;
 of a longer one from another topic the first bytes go on: it is refused in any case."""
-
-BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class _Named(msgspec.Struct, gc=False):

@@ -11,13 +11,13 @@ import msgspec
 import numpy as np
 
 from engine.contracts.errors import UsageError
+from engine.contracts.examination import BYTE_ORDER_MARK
 from engine.contracts.instants import format_instant
 from engine.embedded.inputs import Inputs
 from engine.rehearsal.lines import look, occurred_at
 from engine.rehearsal.load import Load
 
 BATCH_LINES: Final = 10_000
-BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 OUTGOING: Final = frozenset({"sale", "fulfil", "transfer", "reserve"})
 OPENING_TIMES: Final = 2  # opening stock of a key that the recording never filled: so many times
 # what it gives out
