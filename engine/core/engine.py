@@ -164,9 +164,9 @@ class Engine:
         """Return the next instant at which anything falls due."""
         return timeline.next_due(self.parts) if self.parts.running else None
 
-    def close_window(self) -> None:
-        """Post what the open posting window holds."""
-        timeline.close_window(self.parts)
+    def close_windows(self) -> None:
+        """Post what the open posting window holds, and those that are still to come."""
+        timeline.close_windows(self.parts)
 
     def pending(self) -> int:
         """Return how many keys' last publications differ from their values now."""

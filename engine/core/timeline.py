@@ -134,11 +134,17 @@ def close_window(parts: Parts) -> None:
     """Post what the open window holds."""
     book_entries(parts)
     standing = parts.standing
-    documents = parts.window.close(standing.posting_number + 1)
+    documents = parts.window.close(standing.posting_number + 1, parts.settings.erp_window)
     standing.posting_number += len(documents)
     parts.postings.extend(documents)
-    parts.window.length = parts.settings.erp_window
     parts.window_closed = True
+
+
+def close_windows(parts: Parts) -> None:
+    """Post all that is booked, also of windows that are still to come."""
+    close_window(parts)
+    while parts.window.start is not None:
+        close_window(parts)
 
 
 # --- after the rules have changed --------------------------------------------------------------

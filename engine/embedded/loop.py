@@ -184,7 +184,7 @@ def _drain(runtime: Runtime, job: Job) -> None:
             ticks += 1
             if ticks % DRAIN_COMMIT_TICKS == 0:
                 runtime.commit()
-    engine.close_window()
+    engine.close_windows()
     runtime.commit()
 
 
@@ -204,7 +204,7 @@ def _live(runtime: Runtime, inputs: Inputs, desk: OrderDesk, job: Job) -> None:
         ended_at = ended_at or now
         due = engine.next_publication() if job.once else engine.next_due()
         if job.once and (due is None or due > ended_at + engine.rules.settings.drain):
-            engine.close_window()
+            engine.close_windows()
             runtime.commit()
             return
         job.wait(_work_ahead(engine, due, now))

@@ -1,8 +1,9 @@
 """The posting window: stock changes summed into the documents that the ERP books.
 
-Windows are the whole multiples of their length on the engine's clock. A movement goes into the
-window that holds the clock when it is applied: a movement that occurred in an earlier window is
-late, and one that occurred later there is not.
+Windows are the whole multiples of their length. A movement goes into the window of when it
+occurred. Where that one has passed the movement is late, and goes into the one that holds the
+clock. Where it is still to come, since a source's clock is ahead of the wall clock, the movement
+waits for it.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ COUNT_MASK = (1 << COUNT_BITS) - 1
 # A line of a document: location, SKU, disposition, signed quantity, movements.
 Line = tuple[str, str, str, int, int]
 
-# What one commit keeps of the open window: its start and length, the time zone of each location
-# that has one, and what was booked.
+# What one commit keeps of the open window and of those to come: the open one's start and length,
+# the time zone of each location that has one, and what was booked.
 _Saved = tuple[int, int, dict[str, str], list[Entry]]
 
 # A group is what shares a document: business date (ordinal), and type.
@@ -54,14 +55,15 @@ class Place(NamedTuple):
 class Window:
     """The open window: what each SKU's stock changed by, grouped as the documents will be.
 
-    `start` is None while nothing is booked. `timezone_of` gives the time zone of a location, None
-    for UTC.
+    `start` is None while nothing is booked. What belongs to a window that is still to come waits as
+    it is, until that one closes. `timezone_of` gives the time zone of a location, None for UTC.
     """
 
     def __init__(self, length: int, timezone_of: Callable[[str], str | None]) -> None:
         self.length = length
         self.start: int | None = None
         self.unsaved: list[Entry] = []
+        self._waiting: list[Entry] = []
         self._groups: dict[Group, dict[str, tuple[Sums, Sums, Sums]]] = {}
         self._places: dict[str, dict[str, Place]] = {}
         self._timezone_of = timezone_of
@@ -72,10 +74,15 @@ class Window:
     @property
     def end(self) -> int | None:
         """The instant at which the open window closes."""
-        return None if self.start is None else self.start + self.length
+        return None if self.start is None else self._end
+
+    @property
+    def _end(self) -> int:
+        assert self.start is not None, "something is booked"
+        return self.start + self.length
 
     def book(self, entries: Sequence[Entry], clock: int) -> None:
-        """Add stock changes to the window that holds the clock, which must be the open one."""
+        """Add stock changes to their windows; the one that holds the clock must be the open one."""
         if self.start is None:
             self.start = clock - clock % self.length
         self.unsaved.extend(entries)
@@ -87,6 +94,12 @@ class Window:
             places = by_type.get(kind)
             place = None if places is None else places.get(location)
             if place is None or not place[0] <= at < place[1]:
+                if at >= self._end:
+                    self._zone_of(location)  # so that it is saved with the entry
+                    self._waiting.append(
+                        (kind, at, location, sku, disposition, quantity, counts_as)
+                    )
+                    continue
                 place = self._find_place(kind, location, at)
             sums = place[2][disposition]
             sums[sku] = sums.get(sku, 0) + (quantity << COUNT_BITS) + counts_as
@@ -104,26 +117,33 @@ class Window:
         sums = group.get(location)
         if sums is None:
             sums = group[location] = ({}, {}, {})
-        place = Place(start, start + length, sums)
+        place = Place(start, min(start + length, self._end), sums)
         self._places.setdefault(kind, {})[location] = place
         return place
 
-    def close(self, sequence: int, end: int | None = None) -> list[Posting]:
-        """Return the window's documents, numbered from `sequence`, and empty it."""
+    def close(self, sequence: int, next_length: int) -> list[Posting]:
+        """Return the open window's documents, numbered from `sequence`, and open the next one.
+
+        Without anything that waits for it, or for a later one, the next is not open yet.
+        """
         if self.start is None:
+            self.length = next_length
             return []
-        start, end = self.start, self.start + self.length if end is None else end
+        end = self._end
+        waiting, self._waiting = self._waiting, []
+        self._add(waiting)
         documents: list[Posting] = []
         for (day, kind), places in sorted(self._groups.items()):
             lines = list(_lines_of(places))
             for first in range(0, len(lines), MAX_LINES):
                 part = lines[first : first + MAX_LINES]
                 number = sequence + len(documents)
-                documents.append(_document(number, start, end, day, kind, part))
+                documents.append(_document(number, self.start, end, day, kind, part))
         self._groups = {}
         self._places = {}
-        self.unsaved = []
-        self.start = None
+        self.length = next_length
+        self.start = end - end % next_length if self._waiting else None
+        self.unsaved = list(self._waiting)
         return documents
 
     def take_changes(self) -> bytes | None:

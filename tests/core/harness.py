@@ -81,7 +81,7 @@ class EngineRun:
                 self.advance(due)
                 if self.chance.random() < 0.3:
                     self._commit()
-        self.engine.close_window()
+        self.engine.close_windows()
         self._commit()
 
     def change_rules(self, rules: Mapping[str, Any]) -> None:

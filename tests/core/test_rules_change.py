@@ -393,3 +393,24 @@ def test_keys_held_back_are_counted_though_another_location_has_just_moved(
     assert run.engine.pending() == 2
     run.restart()
     assert run.engine.pending() == 2
+
+
+def test_what_waits_for_a_window_to_come_goes_into_one_of_the_new_length(tmp_path: Path) -> None:
+    """The open window keeps its length; the next has the new one, also after a start."""
+    run = EngineRun(
+        rules_folder({"channels": {"web": {}}, "settings": {"erp": {"window": "2m"}}}, tmp_path),
+        "wall",
+    )
+    noon = parse_instant("2026-11-20T12:00:00Z")
+    run.feed(movement_line("12:00:30 receipt A@L 9", 1), noon + 30 * SECOND)
+    run.feed(movement_line("12:03:40 sale A@L 1", 2), noon + 31 * SECOND)
+    run.restart({"channels": {"web": {}}, "settings": {"erp": {"window": "1m"}}})
+    run.advance(noon + 130 * SECOND)
+    run.restart()
+    run.feed(movement_line("12:02:20 sale A@L 2", 3), noon + 140 * SECOND)
+    run.advance(noon + 300 * SECOND)
+    booked = [
+        (told["window_start"][14:19], told["window_end"][14:19], told["lines"][0]["quantity"])
+        for told in run.postings
+    ]
+    assert booked == [("00:00", "02:00", 9), ("02:00", "03:00", -2), ("03:00", "04:00", -1)]

@@ -95,7 +95,7 @@ def _move_goods(world: World, movement: Movement) -> bool:
         )
         for effect in seen
     ]
-    world.postings.book(world.now, itself + taken_back)
+    world.postings.book(max(world.now, at), itself + taken_back)
     return bool(effects) and len(seen) == len(effects)
 
 
@@ -108,7 +108,8 @@ def _take_count(world: World, movement: Movement, effect: Effect) -> bool:
     variance = world.book.quantity(*key) - held
     if variance != 0:
         changed = Effect(effect.location, effect.disposition, variance)
-        world.postings.book(world.now, [_booking(world, movement, "count", changed, True)])
+        at = max(world.now, movement["occurred_at"])
+        world.postings.book(at, [_booking(world, movement, "count", changed, True)])
     return True
 
 

@@ -39,9 +39,9 @@ class Postings:
         zone = self.rules.locations.get(location, {}).get("timezone") or "UTC"
         return datetime_of(occurred_at).astimezone(ZoneInfo(zone)).date().isoformat()
 
-    def book(self, clock: int, bookings: list[Booking]) -> None:
-        """Into the window that holds the clock."""
-        self.open.setdefault(clock - clock % self.window, []).extend(bookings)
+    def book(self, at: int, bookings: list[Booking]) -> None:
+        """Into the window that holds when it occurred, or the clock where it is late."""
+        self.open.setdefault(at - at % self.window, []).extend(bookings)
 
     def close_until(self, clock: int) -> None:
         """Posts every window that has ended."""

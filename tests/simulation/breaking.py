@@ -109,7 +109,7 @@ def posts_with_every_commit() -> Iterator[None]:
 
     class Broken(RecordingEngine):
         def collect(self) -> Changes:
-            Engine.close_window(self)
+            Engine.close_windows(self)
             return super().collect()
 
     with _engine_as(Broken):

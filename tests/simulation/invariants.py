@@ -34,7 +34,7 @@ Invariant = Callable[[Monitor], Iterator[str]]
 def conservation(monitor: Monitor) -> Iterator[str]:
     """What was posted, and what the open window will post, adds up to what is there."""
     booked = Counter(monitor.booked)
-    monitor.probe.close_window()
+    monitor.probe.close_windows()
     for posting in monitor.probe.collect().outputs.get("erp.postings", ()):
         for line in msgspec.to_builtins(posting)["lines"]:
             booked[line["sku"], line["location"], line["disposition"]] += line["quantity"]

@@ -78,7 +78,7 @@ Call = Took | Advanced | Ruled | Replayed | Kept | Asked | Cut
 
 COLLECT = "collect"
 SETTLE = "next_publication"
-CLOSE_WINDOW = "close_window"
+CLOSE_WINDOWS = "close_windows"
 ORDER_SNAPSHOT = "order_snapshot"
 
 
@@ -124,9 +124,9 @@ class RecordingEngine(Engine):
         self._note(Asked(SETTLE))
         return super().next_publication()
 
-    def close_window(self) -> None:
-        self._note(Asked(CLOSE_WINDOW))
-        super().close_window()
+    def close_windows(self) -> None:
+        self._note(Asked(CLOSE_WINDOWS))
+        super().close_windows()
 
     def order_snapshot(self) -> None:
         self._note(Asked(ORDER_SNAPSHOT))
@@ -224,8 +224,8 @@ class Player:
                 self.commit()
         elif name == SETTLE:
             self.engine.next_publication()
-        elif name == CLOSE_WINDOW:
-            self.engine.close_window()
+        elif name == CLOSE_WINDOWS:
+            self.engine.close_windows()
         else:
             assert name == ORDER_SNAPSHOT
             self.engine.order_snapshot()
