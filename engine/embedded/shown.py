@@ -27,7 +27,7 @@ def key_shown(key: ChannelKey) -> KeyShown:
         cause=None if last is None or last.cause is None else Cause(*last.cause),
         computed=key.computed,
         computed_status=key.status,
-        pending=told != (key.computed, key.status),
+        pending=key.due is not None,
         due=None if key.due is None else format_instant(key.due),
     )
 

@@ -34,7 +34,8 @@ from engine.stores.base import StoreReader
 class ChannelKey:
     """One key of a channel: what was published last, what it would be now, when that is due.
 
-    `published` is None before the first publication; `due` is None when nothing is pending.
+    `published` is None before the first publication; `due` is None when nothing is pending, and for
+    what is no key: a location that the channel has never sold from, or where nothing ever was.
     """
 
     channel: str
@@ -224,11 +225,23 @@ class View:
             last = self._stored(channel, sku, record, location)
         else:
             last = self._published(channel.name, location)
+        is_key = last is not None or self._begins(sku, location, explanation)
         if last is not None and not last.version:
             last = None
-        due = self._due(rules, channel, sku, record, location, last, explanation)
+        due = None
+        if is_key:
+            due = self._due(rules, channel, sku, record, location, last, explanation)
         status = STATUS_NAMES[status_of(value, channel.publish.low_stock)]
         return ChannelKey(channel.name, location, last, value, status, due)
+
+    def _begins(self, sku: str, location: str | None, explanation: Explanation) -> bool:
+        """Return whether the next tick makes a key of what has none yet."""
+        if location is None:
+            return True
+        stored = self.store.get(records.key_name(sku, location))
+        if stored is None or not msgspec.msgpack.decode(stored, type=KeyRecord).version:
+            return False
+        return any(line.location == location for line in explanation.locations)
 
     def _stored(
         self, channel: Channel, sku: str, record: SkuRecord, location: str | None

@@ -173,3 +173,13 @@ def test_what_is_held_back_is_told_with_its_time(live: Live, call: Call) -> None
     assert key["due"] > key["computed_at"]
     text = call("explain 10-0001 --channel ebay --data data").out
     assert f"is pending, due at {key['due']}" in text
+
+
+def test_where_the_channel_has_no_key_nothing_is_pending(replayed: Call) -> None:
+    """Neither at a location that it does not sell from, nor where the item never was."""
+    for location in ("DC-EAST", "S-0999"):
+        asked = f"explain 10-0001 --channel click-and-collect --location {location} --data data"
+        found = replayed(f"{asked} --json").data
+        assert (found["available"], found["published"]) == (0, None)
+        assert (found["pending"], found["due"]) == (False, None)
+        assert replayed(asked).out.endswith("nothing yet\n  nothing is pending\n")
