@@ -14,7 +14,7 @@ from engine.core.outlets import Outlet
 from engine.core.sales import sold_lately
 from engine.core.sums import Sums
 from engine.ledger.book import Book, Reader, Sku
-from engine.publication.throttle import STATUS_NAMES, Change, Ref, risk_bucket, status_of
+from engine.publication.throttle import STATUS_NAMES, Change, Ref, risk_of, status_of
 
 
 class Publisher:
@@ -244,7 +244,7 @@ class Publisher:
             last.since = _began_at(sku.record, location, last)
         ref = (sku.name, location)
         seller = self.book.key(sku, location) if location else sku.record
-        risk = risk_bucket(sold_lately(seller, now), value)
+        risk = risk_of(sold_lately(seller, now), value)
         outlet.throttle.offer(Change(ref, value, status, last, min_interval, risk, now))
         self.held.hold(outlet.slot, ref, now)
 
@@ -395,7 +395,7 @@ class Publisher:
         if last is None or not _differs(last, value, outlet.low_stock):
             return
         status = status_of(value, outlet.low_stock)
-        risk = risk_bucket(sold_lately(seller, considered), value)
+        risk = risk_of(sold_lately(seller, considered), value)
         ref = (name, location)
         change = Change(ref, value, status, last, terms.min_interval, risk, considered)
         outlet.throttle.offer(change)

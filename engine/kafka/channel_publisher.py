@@ -21,7 +21,7 @@ from engine.publication.throttle import (
     Change,
     Ref,
     Throttle,
-    risk_bucket,
+    risk_of,
     status_of,
 )
 from engine.rules.model import Channel
@@ -287,7 +287,7 @@ class ChannelPublisher:
             last.since = min(key.since, now)
         assert self._plan is not None, "the plan was found at the begin of the tick"
         terms = self._plan.item_class(ref[0]).terms(channel.index, ref[1] or None)
-        risk = risk_bucket(key.sales, value)
+        risk = risk_of(key.sales, value)
         return Change(ref, value, status, last, terms.min_interval, risk, now)
 
     def _publish(

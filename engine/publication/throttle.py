@@ -23,6 +23,8 @@ SECOND = 1_000_000  # microseconds
 # A channel key: SKU, and location or "" for granularity sku.
 Ref = tuple[str, str]
 
+SPARE_RANKS = 1_000  # ranks that count no more and may stay in the queue, beside as many as do
+
 OUT_OF_STOCK, LOW_STOCK, IN_STOCK = 0, 1, 2
 STATUS_NAMES = ("out_of_stock", "low_stock", "in_stock")
 
@@ -37,12 +39,13 @@ def status_of(value: int, low_stock: int) -> int:
     return LOW_STOCK if value <= low_stock else IN_STOCK
 
 
-def risk_bucket(sold: int, left: int) -> int:
-    """Return how fast a key sells for what it has left, in powers of two; 0 is slowest.
+def risk_of(sold: int, left: int) -> int:
+    """Return how fast a key sells for what it has left; 0 is slowest.
 
-    `sold` is units of the current and the previous hour of the clock, `left` units.
+    `sold` is units of the current and the previous hour of the clock, `left` units. Two keys with
+    less than 2**32 left compare as their exact quotients do.
     """
-    return ((sold << 20) // max(1, left)).bit_length()
+    return (sold << 64) // max(1, left)
 
 
 class Change(NamedTuple):
@@ -57,7 +60,7 @@ class Change(NamedTuple):
     considered: int  # the tick whose state this is
 
 
-# Order in the queue: class of risk, minus the bucket of risk, waiting since, key.
+# Order in the queue: class of risk, minus the risk, waiting since, key.
 Rank = tuple[int, int, int, Ref]
 
 
@@ -228,6 +231,9 @@ class Throttle:
         if self._rank.get(ref) != rank:
             self._rank[ref] = rank
             heapq.heappush(self._queue, rank)
+            if len(self._queue) > 2 * len(self._rank) + SPARE_RANKS:
+                self._queue = list(self._rank.values())
+                heapq.heapify(self._queue)
 
     def _class_of(self, change: Change) -> int:
         published = change.published

@@ -143,11 +143,11 @@ class Publisher:
             ticks.append(ceiling_to(moment, self.tick))
         return min(ticks, default=None)
 
-    def risk(self, one: Pending, now: int) -> tuple[int, int, int, str, str]:
+    def risk(self, one: Pending, now: int) -> tuple[int, Fraction, int, str, str]:
         """Sorts the key at most risk first."""
         published, promises = self.keys[one.key], self.channels[one.key[0]].publish
         assert published.waiting_since is not None
-        speed = 0
+        speed = Fraction(0)
         if now - published.waiting_since >= promises.max_staleness:
             group = STALE
         elif one.value == 0:
@@ -178,8 +178,8 @@ class Publisher:
         low_stock = self.channels[one.key[0]].publish.low_stock
         return self._falls(one) and one.value <= low_stock
 
-    def _speed(self, one: Pending, now: int) -> int:
-        """Units sold in this and the previous clock hour for each unit left, in powers of two."""
+    def _speed(self, one: Pending, now: int) -> Fraction:
+        """Units sold in this and the previous clock hour for each unit left."""
         _, sku, location = one.key
         since = now - now % HOUR - HOUR
         sold = sum(
@@ -187,15 +187,7 @@ class Publisher:
             for at, other, place, units in self.sold
             if at >= since and other == sku and location in (None, place)
         )
-        ratio = Fraction(sold, max(1, one.value))
-        if ratio == 0:
-            return -(10**6)
-        power = 0
-        while ratio >= 2:
-            ratio, power = ratio / 2, power + 1
-        while ratio < 1:
-            ratio, power = ratio * 2, power - 1
-        return power
+        return Fraction(sold, max(1, one.value))
 
     def _take_token(self, channel: str, now: int) -> bool:
         bucket = self.buckets.get(channel)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.contracts.instants import MINUTE, SECOND
 from engine.contracts.records import PublishedRecord
-from engine.publication.throttle import IN_STOCK, Change, Throttle
+from engine.publication.throttle import IN_STOCK, SPARE_RANKS, Change, Throttle, risk_of
 from engine.rules.model import Publish, Rate
 
 ONE_A_SECOND = Rate(1, SECOND)
@@ -90,3 +90,14 @@ def test_a_key_that_has_waited_too_long_goes_first() -> None:
     found.offer(rise("C", 4 * SECOND, since=4 * SECOND)._replace(value=0, status=0))
     assert taken(found, 4 * SECOND) == ["Z"]
     assert taken(found, 5 * SECOND) == ["C"]
+
+
+def test_a_fall_that_grows_faster_again_and_again_leaves_no_ranks_behind() -> None:
+    """The queue holds little beside the keys that wait, and their order stays right."""
+    found = throttle()
+    for sold in range(1, 5 * SPARE_RANKS):
+        for sku, times in (("A", 2), ("B", 3)):
+            fall = rise(sku, SECOND)._replace(value=1, risk=risk_of(sold * times, 1))
+            found.offer(fall)
+    assert len(found._queue) <= 2 * len(found) + SPARE_RANKS
+    assert [taken(found, at * SECOND) for at in (1, 2, 3)] == [["B"], ["A"], []]
