@@ -110,9 +110,18 @@ class RuleChecker:
         has_effect = any(getattr(entry, key) is not None for key in EFFECTS)
         if not given or per_location or not has_effect:
             return
+        keys = " and ".join(given)
+        only_buffer = all(getattr(entry, key) is None for key in EFFECTS if key != "buffer")
+        if only_buffer and not self._names_only_by_location(entry):
+            message = (
+                f"{keys}: the rule can match nothing, since a buffer of scope channel is taken "
+                "from what all locations of a channel have together"
+            )
+            remedy = f"Take {given[0]} out, or write scope: location."
+            self._mistake((*place, "when", given[0]), message, remedy)
+            return
         if self._granularities(entry) != {False}:
             return
-        keys = " and ".join(given)
         message = (
             f"{keys}: the rule can match nothing, since its channels publish one number per SKU "
             "and only exclude and a buffer of scope location look at single locations there"
@@ -120,10 +129,13 @@ class RuleChecker:
         remedy = f"Take {given[0]} out, or name a channel of granularity location."
         self._mistake((*place, "when", given[0]), message, remedy)
 
+    def _names_only_by_location(self, entry: RuleEntry) -> bool:
+        return bool(entry.when.channels) and self._granularities(entry) == {True}
+
     def _check_channel_scope(self, place: Place, entry: RuleEntry) -> None:
-        if entry.buffer is None or entry.scope != "channel" or not entry.when.channels:
+        if entry.buffer is None or entry.scope != "channel":
             return
-        if self._granularities(entry) != {True}:
+        if not self._names_only_by_location(entry):
             return
         message = (
             "scope: a buffer of scope channel does nothing on channels of granularity location, "

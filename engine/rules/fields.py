@@ -37,7 +37,9 @@ CHANNELS = "channels"
 """Key of the validation context under which the configured channels' names are found."""
 
 _WHOLE = re.compile(r"[+-]?(0|[1-9][0-9]{0,17})")
-_PERCENT = re.compile(r"\+?([0-9]{1,9}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,2})?")
+_PERCENT = re.compile(
+    r"\+?((0|[1-9][0-9]{0,8})(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,2})?"
+)
 _CHANNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _TRUE = frozenset({"true", "yes", "on"})
 _FALSE = frozenset({"false", "no", "off"})

@@ -53,7 +53,7 @@ def test_an_effect_that_no_channel_can_feel_is_a_warning(tmp_path: Path) -> None
     rules = """\
 rules:
 - {name: a, cap: 1, exclude: false, when: {channels: [web], regions: [east]}}
-- {name: b, buffer: {units: 1}, scope: channel, when: {regions: [east]}}
+- {name: b, buffer: {units: 1}, scope: channel, cap: 3, when: {regions: [east]}}
 - {name: c, buffer: {units: 1}, scope: channel}
 - {name: d, cap: 1, when: {regions: [east]}}
 """
