@@ -4,12 +4,15 @@ aiokafka makes an object of Python for each message, which costs more than all e
 with it. This takes the records of a batch from aiokafka's decoder in C. It leans on the insides of
 aiokafka (pinned, and tested): the fetcher keeps its results in a dict, each with an iterator over
 its records, and counts what the iterator yields.
+
+It also keeps aiokafka from fetching ahead of a reader that is busy: what it fetches then leaves out
+the partitions whose records wait, and these wait until that fetch is back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult
@@ -36,6 +39,9 @@ class Record(Protocol):
     value: bytes | None
     headers: Sequence[tuple[str, bytes]]
 
+
+NEVER_AHEAD_S: Final = 3_600.0
+"""Records may wait for so long before other partitions are fetched without theirs."""
 
 Taken = Callable[[Any, int], Any]
 """Makes what is returned of a batch: takes the batch and the first offset that is wanted."""
@@ -70,6 +76,7 @@ def _read(consumer: AIOKafkaConsumer, taken: Taken) -> None:
     assert fetcher is not None
     assert not fetcher._records
     fetcher._records = _Results(taken)
+    fetcher._prefetch_backoff = NEVER_AHEAD_S
 
 
 def _batches(records: Any, taken: Taken) -> Iterator[Any]:

@@ -18,6 +18,9 @@ MAX_REQUEST_BYTES = 8 * 1024 * 1024
 bytes for each of its own where these are control characters."""
 METADATA_AGE_MS = 5_000
 """New topics `movements.*` are found after so long."""
+FETCH_WAIT_MS = 100
+"""How long a broker waits for something new. aiokafka has one fetch under way to each broker, and a
+partition that it left out, since what was read of it was not taken yet, waits until it is back."""
 
 
 def connection(settings: KafkaSettings, kind: str) -> dict[str, Any]:
@@ -73,6 +76,7 @@ def make_consumer(settings: KafkaSettings, kind: str, **more: Any) -> AIOKafkaCo
     words: dict[str, Any] = {
         "enable_auto_commit": False,
         "auto_offset_reset": "earliest",
+        "fetch_max_wait_ms": FETCH_WAIT_MS,
         "metadata_max_age_ms": METADATA_AGE_MS,
     }
     return AIOKafkaConsumer(**{**connection(settings, kind), **words, **more})

@@ -8,6 +8,8 @@ restores a partition before it is read.
 What is used of Faust's inside (0.15.3, pinned), each with a test:
 - `Consumer.perform_seek`, `resume_partitions`, `seek_wait`: only served partitions are read, from
   the envelope after the marker. (A commit may skip an unacknowledged message at the head.)
+- `AIOKafkaConsumerThread._create_worker_consumer`: has a broker wait 1.5 s for something new, and
+  a partition that was left out of a fetch waits as long.
 - `Store.on_rebalance`: what is assigned. It must not wait long: a member sends no heartbeats until
   its callback is done, so the restore runs beside it.
 - an agent acknowledges a message whose handling failed: so an error stops the worker.
@@ -22,13 +24,13 @@ import faust
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.stores.base import Store
 from faust.tables.table import Table
-from faust.transport.drivers.aiokafka import Consumer, Transport
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 from faust.types.transports import TransportT
 from yarl import URL
 
 from engine.kafka.catalogue import CHANGELOG, ENVELOPES
-from engine.kafka.clients import HEARTBEATS_PER_SESSION, ssl_context
+from engine.kafka.clients import FETCH_WAIT_MS, HEARTBEATS_PER_SESSION, ssl_context
 from engine.kafka.desk import Desk
 from engine.kafka.envelope_reading import Envelope
 from engine.kafka.settings import SASL, KafkaSettings
@@ -51,10 +53,22 @@ class Lag(NamedTuple):
     taken_at: int | None
 
 
+class PromptThread(AIOKafkaConsumerThread):
+    """Fetches anew after `FETCH_WAIT_MS`, whether or not something came."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
+
+
 class LedgerConsumer(Consumer):
     """Reads the partitions that the desk serves, each from where its table says."""
 
     desk: Desk
+
+    def _new_consumer_thread(self) -> PromptThread:
+        return PromptThread(self, loop=self.loop, beacon=self.beacon)
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
         """Resume reading, of served partitions only."""

@@ -37,19 +37,20 @@ from engine.kafka.fencing import Identity, fenced, renew
 from engine.kafka.ledger_snapshot import ledger_snapshot
 from engine.kafka.orders import MOVEMENT
 from engine.kafka.outbox import Outbox, Sender
-from engine.kafka.partition import RULES, Partition, Step
+from engine.kafka.partition import RULES, Partition
 from engine.kafka.rules_content import read_rules
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.step_figures import StepFigures
 from engine.kafka.table import LocalTable
 from engine.kafka.timekeeping import Appended, TimeKeeper
+from engine.kafka.together import Together
 from engine.rules.ruleset import RuleSet
 from engine.telemetry.metrics import WorkerMetrics
 
 NOTE_AFTER_S: Final = 0.25
 """What was delivered is noted with the next step, or by itself when there is none for so long."""
-WAITING_ENVELOPES: Final = 2
-"""Envelopes that wait beside the one at hand; before a partition is given away they are taken."""
+WAITING_ENVELOPES: Final = 16
+"""Envelopes that wait beside those at hand; before a partition is given away they are taken."""
 OUTPUTS: Final = (DECISIONS, POSTINGS, FINDINGS, EXCEPTIONS, OUTCOMES, OBSERVED, SNAPSHOTS)
 
 
@@ -76,11 +77,14 @@ class Owner:
         self._figures = StepFigures(metrics, partition.number)
         self._failed = failed
         self._channels = {channel.name for channel in partition.engine.rules.channels}
-        self._changelog = Changelog(producer, changelog_place(settings, partition.number))
+        changelog = Changelog(producer, changelog_place(settings, partition.number))
+        self._together = Together(changelog, table)
         self._sender = Sender(producer, partition.number, settings.topic)
         self._outbox = Outbox(self._sender, self._delivered, failed)
-        self._inbox: Backlog[Envelope] = Backlog(self._take, failed, WAITING_ENVELOPES, at_once=1)
-        self._time = TimeKeeper(partition.next_due, self._append_time, failed)
+        self._inbox: Backlog[Envelope] = Backlog(
+            self._take, failed, WAITING_ENVELOPES, at_once=WAITING_ENVELOPES
+        )
+        self._time = TimeKeeper(self._next_due, self._append_time, failed)
         self._at_work = asyncio.Lock()
         self._note_timer: asyncio.TimerHandle | None = None
         self._noting: asyncio.Task[None] | None = None
@@ -144,6 +148,10 @@ class Owner:
             ],
         )
 
+    def _next_due(self) -> int | None:
+        """When something falls due; None as long as envelopes are at hand, which bring the time."""
+        return None if self._broken else self.partition.next_due()
+
     # --- envelopes -----------------------------------------------------------------------------
 
     async def take(self, envelope: Envelope) -> None:
@@ -161,19 +169,28 @@ class Owner:
             FencedError: another worker owns the partition by now.
             SellableError: the state breaks an invariant, or the disk fails.
         """
-        for envelope in envelopes:
-            content = await self._content_of(envelope)
-            async with self._at_work:
-                assert not self._broken, "a partition whose step failed is never used again"
-                self._broken = True
-                for step in self.partition.take(envelope, content):
-                    await self._commit(step)
-                    self._figures.count(step)
-                    if step.cut:
-                        await self._write_snapshot()
-                self._broken = False
-            self._figures.took_envelope()
-            self._time.taken(envelope.offset)
+        async with self._at_work:
+            assert not self._broken, "a partition whose step failed is never used again"
+            self._broken = True
+            for envelope in envelopes:
+                await self._take_one(envelope)
+            await self._commit()
+            self._broken = False
+        self._figures.took_envelopes(len(envelopes))
+        self._time.taken(envelopes[-1].offset)
+
+    async def _take_one(self, envelope: Envelope) -> None:
+        """Take an envelope; what it did may wait to be committed together with what comes next."""
+        content = await self._content_of(envelope)
+        for step in self.partition.take(envelope, content):
+            self._together.add(step)
+            if step.cut:
+                await self._commit()
+                await self._write_snapshot()
+        if self._together.is_full:
+            await self._commit()
+        else:
+            await asyncio.sleep(0)  # others have their turn
 
     async def _content_of(self, envelope: Envelope) -> RuleSet | bytes | None:
         """What a control entry names, as soon as it is there."""
@@ -200,19 +217,19 @@ class Owner:
             await renew(self._settings, self._identity, places)
             self._channels |= new
 
-    async def _commit(self, step: Step) -> None:
-        written = await self._changelog.write(step.puts, step.deletes)
-        life = self.partition.record.life
-        records = {**step.puts, **dict.fromkeys(step.deletes)}
-        self.table.apply(records, written.next_offset, written.at, life)
-        if step.parcel is not None:
-            await self._outbox.put(step.parcel)
+    async def _commit(self) -> None:
+        """Make the steps that were taken durable, and have their outputs sent."""
+        for step in await self._together.commit(self.partition.record.life):
+            self._figures.count(step)
+            if step.parcel is not None:
+                await self._outbox.put(step.parcel)
 
     async def _write_snapshot(self) -> None:
         engine = self.partition.engine
         for messages in ledger_snapshot(engine, self.table, self.partition.number):
             await self._sender.send({SNAPSHOTS: messages})
-        await self._commit(self.partition.cut_written())
+        self._together.add(self.partition.cut_written())
+        await self._commit()
 
     async def _append_time(self) -> Appended:
         topic = self._settings.topic(ENVELOPES)
@@ -249,7 +266,8 @@ class Owner:
         async with self._at_work:
             step = None if self._broken else self.partition.note_delivered()
             if step is not None:
-                await self._commit(step)
+                self._together.add(step)
+                await self._commit()
             self.table.flush()
 
 

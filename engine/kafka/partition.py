@@ -157,7 +157,7 @@ class Partition:
     # --- steps ---------------------------------------------------------------------------------
 
     def take(self, envelope: Envelope, content: RuleSet | bytes | None) -> Iterator[Step]:
-        """Take an envelope; each step has to be committed before the next is asked for.
+        """Take an envelope; the table has to show each step before the next is asked for.
 
         `content` is what a control entry names: a rule set, None when it cannot be used, or a
         movement to be replayed. What was taken before is skipped.

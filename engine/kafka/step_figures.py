@@ -19,9 +19,9 @@ class StepFigures:
         self._metrics = metrics
         self._log = structlog.get_logger("sellable.ledger").bind(partition=partition)
 
-    def took_envelope(self) -> None:
-        """Count an envelope that was taken whole."""
-        self._metrics.envelopes.inc()
+    def took_envelopes(self, count: int) -> None:
+        """Count envelopes that were taken whole."""
+        self._metrics.envelopes.inc(count)
 
     def count(self, step: Step) -> None:
         """Count a step that was committed."""

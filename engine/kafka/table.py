@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from heapq import merge
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +32,8 @@ class LocalTable:
     follow the changelog: what is written over meanwhile never reaches the disk, and what a kill
     takes away is read from the changelog again.
 
+    What is staged is read like all else, and is not written before the changelog has it.
+
     Raises:
         StoreLockedError: another worker uses the same data folder.
         StoreDamagedError: the files are not what was written.
@@ -39,6 +44,8 @@ class LocalTable:
         self._store = _open(folder)
         self._waiting: dict[bytes, bytes | None] = {}
         self._kinds: set[int] = set()  # the first bytes of what waits
+        self._staged: dict[bytes, bytes | None] = {}
+        self._staged_names: list[bytes] | None = None  # in order, where somebody asked
         self.position = self._read_position()
 
     def _read_position(self) -> TablePosition:
@@ -49,6 +56,8 @@ class LocalTable:
 
     def get(self, key: bytes) -> bytes | None:
         """The value of the key, None when there is none."""
+        if key in self._staged:
+            return self._staged[key]
         if key in self._waiting:
             return self._waiting[key]
         return self._store.get(key)
@@ -57,7 +66,29 @@ class LocalTable:
         """Keys and values with the prefix, ascending, from `start` on."""
         if self._waiting and (not prefix or prefix[0] in self._kinds):
             self.flush()
-        return self._store.scan(prefix, start)
+        staged = self._staged_with(prefix, start) if self._staged else {}
+        rows = self._store.scan(prefix, start)
+        return _with_staged(rows, staged) if staged else rows
+
+    def _staged_with(self, prefix: bytes, start: bytes) -> dict[bytes, bytes | None]:
+        if self._staged_names is None:
+            self._staged_names = sorted(self._staged)
+        names = self._staged_names
+        first = bisect_left(names, max(prefix, start))
+        with_prefix = takewhile(lambda name: name.startswith(prefix), islice(names, first, None))
+        return {name: self._staged[name] for name in with_prefix}
+
+    def stage(self, puts: Mapping[bytes, bytes], deletes: Iterable[bytes]) -> None:
+        """Show what a step changes to whoever reads, before the changelog has it."""
+        staged = self._staged
+        staged.update(puts)
+        staged.update(dict.fromkeys(deletes))
+        self._staged_names = None
+
+    def settle(self, next_offset: int, at: int, life: str) -> None:
+        """Take what is staged: the changelog has it, before `next_offset`."""
+        staged, self._staged, self._staged_names = self._staged, {}, None
+        self.apply(staged, next_offset, at, life)
 
     def apply(
         self, records: Mapping[bytes, bytes | None], next_offset: int, at: int, life: str
@@ -82,6 +113,7 @@ class LocalTable:
         """Forget everything, so that it can be restored from the start of the changelog."""
         self._waiting.clear()
         self._kinds.clear()
+        self._staged, self._staged_names = {}, None
         self._store.close()
         shutil.rmtree(self._folder / STATE)
         self._store = _open(self._folder)
@@ -92,6 +124,15 @@ class LocalTable:
         if self._waiting:
             self.flush()
         self._store.close()
+
+
+def _with_staged(
+    rows: Iterator[tuple[bytes, bytes]], staged: Mapping[bytes, bytes | None]
+) -> Iterator[tuple[bytes, bytes]]:
+    """Rows in ascending order, with those staged among them, in place of theirs."""
+    kept = ((key, value) for key, value in rows if key not in staged)
+    put = sorted((key, value) for key, value in staged.items() if value is not None)
+    return merge(kept, put)
 
 
 def _open(folder: Path) -> RocksStore:

@@ -43,6 +43,7 @@ from tests.oracle.decoding import decode
 RULES_NAME = "rules"
 PARTITIONS = 3
 SOURCES = 2
+APART = 0.3
 LATE_UNTIL = 3  # messages that are left for later, at most
 
 
@@ -136,7 +137,7 @@ class SimulatedCluster:
     ) -> None:
         self.rules = load_rules(rules_folder)
         self.broker = Broker(Faults(faults))
-        chance = random.Random(f"cluster {seed}")
+        chance = self._chance = random.Random(f"cluster {seed}")
         self.partitions = [
             SimulatedPartition(number, partitions, self.rules, self.broker, chance, data_folder)
             for number in range(partitions)
@@ -175,12 +176,17 @@ class SimulatedCluster:
             self._offset += 1
         ordered: list[bytes] = []
         for number, by_source in runs.items():
-            new = [one for run in by_source.values() for one in self._new(number, run)]
-            envelope = len(self.partitions[number].envelopes)
-            self.places += [(number, envelope, index) for index in range(len(new))]
-            ordered += new
-            self.partitions[number].append(encode_movements(list(by_source.values())), now)
+            for envelope in self._cut(list(by_source.values())):
+                new = [one for run in envelope for one in self._new(number, run)]
+                at = len(self.partitions[number].envelopes)
+                self.places += [(number, at, index) for index in range(len(new))]
+                ordered += new
+                self.partitions[number].append(encode_movements(envelope), now)
         return ordered
+
+    def _cut(self, runs: list[Run]) -> list[list[Run]]:
+        """The runs as envelopes: in one, or each in one of its own."""
+        return [[run] for run in runs] if self._chance.random() < APART else [runs]
 
     def _new(self, number: int, run: Run) -> list[bytes]:
         """The payloads of a run that were not sent before; the run then counts as sent."""
@@ -227,7 +233,7 @@ class SimulatedCluster:
         self.now = due
         self.broker.now_ms = due // 1_000
         for partition in self.partitions:
-            own = partition.partition.next_due()
+            own = partition.next_due()
             if own is not None and own <= due:
                 partition.append(encode_time(), due)
             partition.settle()
@@ -238,7 +244,7 @@ class SimulatedCluster:
     def _dues(self) -> Iterator[int]:
         assert self.now is not None
         for partition in self.partitions:
-            due = partition.partition.next_due()
+            due = partition.next_due()
             if due is not None:
                 yield due
         for channel in self.channels.values():

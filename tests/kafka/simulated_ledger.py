@@ -24,11 +24,12 @@ from engine.kafka.fencing import FencedError
 from engine.kafka.ledger_record import CLAIM, LEDGER, Claim, LedgerRecord, read_ledger_record
 from engine.kafka.ledger_snapshot import ledger_snapshot
 from engine.kafka.outbox import Sender
-from engine.kafka.partition import EnvelopeGapError, Partition, Step
+from engine.kafka.partition import EnvelopeGapError, Partition
 from engine.kafka.restore import Restoring, follow
 from engine.kafka.rules_content import no_rules
 from engine.kafka.table import LocalTable
 from engine.kafka.taking_over import redo
+from engine.kafka.together import Together
 from engine.rules.ruleset import RuleSet
 from engine.stores.memory import MemoryStore
 from tests.kafka.simulated_broker import (
@@ -50,6 +51,7 @@ LIFE = "simulated"
 WORKERS = ("one", "two", "three")
 RECORDS_AT_ONCE = 40
 FARTHEST_REWOUND = 5
+MOST_AT_ONCE = 4
 BATCH_BYTES = (2_000, 8_000, 1_000_000)
 """Longest batches: with the short ones most steps are too large for one."""
 OUTPUT_BATCH_BYTES = 8_000_000
@@ -63,7 +65,7 @@ class Owner:
 
     worker: str
     table: LocalTable
-    changelog: Changelog
+    together: Together
     sender: Sender
     partition: Partition
     outbox: list[Any] = field(default_factory=list)
@@ -115,21 +117,30 @@ class SimulatedPartition:
         return self.owner.partition
 
     def append(self, value: bytes, at: int) -> None:
-        """Append an envelope, and have it taken, however often the owner changes meanwhile."""
+        """Append an envelope, which waits until something is asked of the partition."""
         self.envelopes.append(Envelope(len(self.envelopes), at // 1_000 * 1_000, value))
+
+    def next_due(self) -> int | None:
+        """When something falls due, once all is taken that waits."""
         self.work()
+        return self.partition.next_due()
 
     def work(self) -> None:
-        """Take everything that is in the log, and send all that is due."""
+        """Take everything that is in the log, however often the owner changes meanwhile."""
         while self.partition.next_offset < len(self.envelopes):
             try:
-                for envelope in self._deliveries(self.partition.next_offset):
-                    self._take(self.owner, envelope)
+                owner = self.owner
+                for envelope in self._deliveries(owner.partition.next_offset):
+                    self._take(owner, envelope)
+                self._commit(owner)
+                if self._chance.random() < 0.1:
+                    self._note(owner)
             except ENDS:
                 self._end()
 
     def settle(self) -> None:
-        """Send what waits to be sent."""
+        """Take what waits to be taken, and send what waits to be sent."""
+        self.work()
         while self.owner.outbox:
             try:
                 self._send(self.owner)
@@ -146,7 +157,7 @@ class SimulatedPartition:
             return [due, due]
         if fault == SKIPPED:
             return [due._replace(offset=offset + 1), due]
-        return [due]
+        return self.envelopes[offset : offset + self._chance.randint(1, MOST_AT_ONCE)]
 
     # --- one envelope --------------------------------------------------------------------------
 
@@ -154,22 +165,25 @@ class SimulatedPartition:
         for step in owner.partition.take(envelope, self.rules):
             if step.outcomes:
                 self.outcomes[envelope.offset] = list(step.outcomes)
-            self._commit(owner, step)
+            owner.together.add(step)
+            if step.cut:
+                self._commit(owner)
+                self._cut(owner)
+            elif self._chance.random() < 0.5:
+                self._commit(owner)
+
+    def _note(self, owner: Owner) -> None:
+        noted = owner.partition.note_delivered()
+        if noted is not None:
+            owner.together.add(noted)
+            self._commit(owner)
+
+    def _commit(self, owner: Owner) -> None:
+        for step in now(owner.together.commit(LIFE)):
             if step.parcel is not None:
                 owner.outbox.append(step.parcel)
-            if self._broker.faults.at(LATE_OUTPUTS) is None:
-                self._send(owner)
-            if step.cut:
-                self._cut(owner)
-        if self._chance.random() < 0.1:
-            noted = owner.partition.note_delivered()
-            if noted is not None:
-                self._commit(owner, noted)
-
-    def _commit(self, owner: Owner, step: Step) -> None:
-        written = now(owner.changelog.write(step.puts, step.deletes))
-        records = {**step.puts, **dict.fromkeys(step.deletes)}
-        owner.table.apply(records, written.next_offset, written.at, LIFE)
+        if self._broker.faults.at(LATE_OUTPUTS) is None:
+            self._send(owner)
         if self._chance.random() < 0.1:
             owner.table.flush()
 
@@ -184,7 +198,8 @@ class SimulatedPartition:
         engine = owner.partition.engine
         for messages in ledger_snapshot(engine, owner.table, self.number):
             now(owner.sender.send({SNAPSHOTS: messages}))
-        self._commit(owner, owner.partition.cut_written())
+        owner.together.add(owner.partition.cut_written())
+        self._commit(owner)
 
     # --- ends and beginnings -------------------------------------------------------------------
 
@@ -219,7 +234,8 @@ class SimulatedPartition:
             self._restore(table, written.next_offset)
             now(redo(table, changelog))
             sender = Sender(self._producer(OUTPUT_BATCH_BYTES), self.number, str)
-            owner = Owner(worker, table, changelog, sender, self._opened(table))
+            together = Together(changelog, table)
+            owner = Owner(worker, table, together, sender, self._opened(table))
             owner.outbox = list(owner.partition.undelivered())
             self._send(owner)
             if owner.partition.engine.standing.cut is not None:

@@ -120,6 +120,7 @@ def _play(story: Story, cluster: SimulatedCluster) -> Iterator[Failure]:
     cluster.advance(now + 6 * HOUR)
     cluster.settle()
     cluster.advance(now + 12 * HOUR)
+    cluster.settle()
     oracle.advance(now + 12 * HOUR)
     for name, found in INVARIANTS.items():
         for message in found(story, oracle, cluster):

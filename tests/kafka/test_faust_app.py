@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from faust.types.enums import ProcessingGuarantee
 
 from engine.kafka.catalogue import CHANGELOG, wanted
+from engine.kafka.clients import FETCH_WAIT_MS
 from engine.kafka.desk import Desk
 from engine.kafka.faust_app import LedgerApp
 from engine.kafka.settings import KafkaSettings
@@ -40,6 +43,14 @@ async def test_the_app_waits_for_what_is_at_hand_and_never_for_an_old_session(
     assert (conf.broker_max_poll_records, conf.stream_buffer_maxsize) == (200, 128)
     assert conf.producer_request_timeout == settings.request_timeout_ms / 1_000
     assert conf.consumer_auto_offset_reset == "earliest"
+
+
+async def test_no_fetch_of_the_log_waits_for_long(make_settings: MakeSettings) -> None:
+    """What comes to a partition that a fetch left out waits until the fetch is back."""
+    app: Any = app_of(make_settings()).app
+    made = app.consumer._new_consumer_thread()._create_worker_consumer(app.transport)
+    await made.stop()
+    assert made._fetch_max_wait_ms == FETCH_WAIT_MS
 
 
 def test_the_changelog_is_compacted_and_nothing_else(make_settings: MakeSettings) -> None:
