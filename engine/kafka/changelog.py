@@ -1,10 +1,11 @@
-"""The changelog of a partition: every step as one record batch, which is there whole or not.
+"""The changelog of a partition: every step in one record batch, which is there whole or not.
 
-A step that is too large for one batch is written ahead: its parts under keys of their own, then
-the number of the parts, with which the step counts as done; then the records themselves, in any
-number of batches; then the parts are dropped again. Whoever restores and finds the number does
-the rest. So no reader ever takes half a step for a whole one, and compaction cannot make one:
-keys of the table are only overwritten once the step is done.
+Steps that are committed together share a batch, and count as one here. A step that is too large
+for one batch is written ahead: its parts under keys of their own, then the number of the parts,
+with which the step counts as done; then the records themselves, in any number of batches; then the
+parts are dropped again. Whoever restores and finds the number does the rest. So no reader ever
+takes half a step for a whole one, and compaction cannot make one: keys of the table are only
+overwritten once the step is done.
 """
 
 from __future__ import annotations
