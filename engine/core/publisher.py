@@ -72,11 +72,16 @@ class Publisher:
         for sku in dirty:
             self._look_at(sku, now, time, None, ready.get(sku.name))
             sku.dirty = False
-        for sku in swept:
-            self._look_at(sku, now, time, rule_trace)
+        self.look_again(now, swept, rule_trace)
         for outlet in self.outlets:
             if outlet.throttle.pending:
                 self._let_through(outlet, now, time)
+
+    def look_again(self, now: int, swept: list[Sku], rule_trace: Trace) -> None:
+        """Tell on the tick `now` what the rules have changed; hold back what has to wait."""
+        time = format_instant(now)
+        for sku in swept:
+            self._look_at(sku, now, time, rule_trace)
 
     def _let_through(self, outlet: Outlet, now: int, time: str) -> None:
         for change in outlet.throttle.take(now):

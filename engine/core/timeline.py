@@ -11,11 +11,11 @@ from engine.contracts import records
 from engine.contracts.instants import format_instant
 from engine.contracts.records import Trace
 from engine.core.figures import Sweep
-from engine.core.parts import Parts
+from engine.core.parts import EVENT, Parts
 from engine.ledger import reservations
 from engine.ledger.book import Sku
 
-SWEEP_SKUS = 2_000  # SKUs looked at again per tick after the rules have changed
+SWEEP_SKUS = 2_000  # SKUs looked at again at once after the rules have changed
 FORGET_EVERY = 3_600_000_000  # microseconds of the clock between two looks for what to forget
 
 
@@ -102,7 +102,13 @@ def _happen(parts: Parts, due: int) -> bool:
     if due % tick or due <= last:
         return True
     cut = _next_cut(parts, last)
-    parts.publisher.tick(due, _next_to_sweep(parts), _rule_trace(parts))
+    swept = _next_to_sweep(parts)
+    if standing.sweep is not None and standing.clock_mode == EVENT:
+        # Nobody waits for this tick: it publishes all that the rules change, and the commits
+        # between keep the memory small. By the wall clock, those that wait go with later ticks.
+        parts.publisher.look_again(due, swept, _rule_trace(parts))
+        return False
+    parts.publisher.tick(due, swept, _rule_trace(parts))
     standing.last_tick = due
     parts.ticked = True
     if cut is None or cut > due:

@@ -199,16 +199,23 @@ def test_no_shorter_tick_lies_behind_the_clock(restarted: bool, tmp_path: Path) 
     assert values(run, "web") == [("A", 10, "12:00:04")]
 
 
-def test_many_keys_are_looked_at_again_some_each_tick_while_others_move(
+BUFFER_FROM_TEN_SECONDS = {
+    "channels": {"web": {}},
+    "rules": [{"name": "b", "buffer": {"units": 1}, "from": "2026-11-20T12:00:10Z"}],
+}
+
+
+def test_by_the_wall_clock_many_keys_are_looked_at_again_some_each_tick_while_others_move(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With two keys a tick, seven keys take four ticks; those that move come with their tick."""
     monkeypatch.setattr(timeline, "SWEEP_SKUS", 2)
-    story = [f"12:00:00 receipt S{number}@L 10" for number in range(7)]
-    rule = {"name": "b", "buffer": {"units": 1}, "from": "2026-11-20T12:00:10Z"}
-    run = running({"channels": {"web": {}}, "rules": [rule]}, tmp_path, *story)
-    tell(run, "12:00:10.5 sale S6@L 1")
-    run.finish()
+    run = EngineRun(rules_folder(BUFFER_FROM_TEN_SECONDS, tmp_path), "wall")
+    noon = parse_instant("2026-11-20T12:00:00Z")
+    for number in range(7):
+        run.feed(movement_line(f"12:00:00 receipt S{number}@L 10", number), noon)
+    run.feed(movement_line("12:00:10.5 sale S6@L 1", 7), noon + 21 * SECOND // 2)
+    run.advance(noon + 20 * SECOND)
     assert sorted(values(run, "web")[7:]) == sorted(
         [
             *[(f"S{number}", 9, "12:00:10") for number in (0, 1)],
@@ -216,6 +223,21 @@ def test_many_keys_are_looked_at_again_some_each_tick_while_others_move(
             ("S6", 8, "12:00:11"),
             *[(f"S{number}", 9, "12:00:12") for number in (4, 5)],
         ]
+    )
+
+
+@pytest.mark.parametrize("restarts", [0.0, 1.0])
+def test_by_the_event_clock_the_next_tick_tells_all_that_rules_change_however_many(
+    restarts: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the engine starts again after each part of them."""
+    monkeypatch.setattr(timeline, "SWEEP_SKUS", 2)
+    run = EngineRun(rules_folder(BUFFER_FROM_TEN_SECONDS, tmp_path), restarts=restarts)
+    tell(run, *(f"12:00:00 receipt S{number}@L 10" for number in range(7)))
+    tell(run, "12:00:10.5 sale S6@L 1")
+    run.finish()
+    assert sorted(values(run, "web")[7:]) == sorted(
+        [*((f"S{number}", 9, "12:00:10") for number in range(7)), ("S6", 8, "12:00:11")]
     )
 
 
@@ -319,8 +341,11 @@ def test_a_snapshot_while_keys_are_still_looked_at_again_holds_values_under_the_
 ) -> None:
     """`computed` is what the key is worth now, `available` what the channel was told last."""
     monkeypatch.setattr(timeline, "SWEEP_SKUS", 1)
-    story = [f"12:00:00 receipt S{number}@L 10" for number in range(3)]
-    run = running({"channels": {"web": {}}}, tmp_path, *story, "12:00:02 receipt S0@L 1")
+    run = EngineRun(rules_folder({"channels": {"web": {}}}, tmp_path), "wall")
+    noon = parse_instant("2026-11-20T12:00:00Z")
+    for number in range(3):
+        run.feed(movement_line(f"12:00:00 receipt S{number}@L 10", number), noon)
+    run.feed(movement_line("12:00:02 receipt S0@L 1", 3), noon + 2 * SECOND)
     run.change_rules({"channels": {"web": {}}, "rules": [{"name": "b", "buffer": {"units": 1}}]})
     run.engine.order_snapshot()
     run.advance((run.engine.clock or 0) + SECOND)
