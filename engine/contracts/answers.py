@@ -46,7 +46,8 @@ class Stock(msgspec.Struct, gc=False):
 class KeyShown(msgspec.Struct, gc=False):
     """One key of a channel: its last publication (null before the first), and its value now.
 
-    `due` is the first tick at which the key's own limits let a pending value be told.
+    `due` is the first tick at which the key's own limits and the channel's rate let a pending value
+    be told; others at more risk may go first.
     """
 
     channel: str

@@ -152,8 +152,7 @@ class Parts:
         for outlet in self.publisher.outlets:
             saved, bucket = standing.buckets.get(outlet.channel.name), outlet.throttle.bucket
             if saved is not None and bucket is not None:
-                bucket.tokens = min(bucket.capacity, saved.tokens)
-                bucket.filled_at = saved.filled_at
+                bucket.restore(saved.tokens, saved.filled_at)
         self.publisher.restore(self.reader, standing.last_tick)
 
     def save_buckets(self) -> None:

@@ -265,7 +265,10 @@ class View:
         last: PublishedRecord | None,
         explanation: Explanation,
     ) -> int | None:
-        """Return the first tick at which the key's own limits let it be told; None: not pending."""
+        """Return the first tick at which the key may be told; None: not pending.
+
+        That is, when its own limits and the channel's rate let it; others at risk may go first.
+        """
         value, now = explanation.available, self._now()
         status = status_of(value, channel.publish.low_stock)
         if last is not None and (last.value, last.status) == (value, status):
@@ -275,6 +278,9 @@ class View:
         known = msgspec.structs.replace(last) if last is not None else PublishedRecord()
         known.since = known.since or record.touched_at
         throttle = Throttle(channel.publish, tick)
+        saved = self.standing.buckets.get(channel.name)
+        if throttle.bucket is not None and saved is not None:
+            throttle.bucket.restore(saved.tokens, saved.filled_at)
         ref = (sku, location or "")
         interval = explanation.min_interval
         throttle.offer(Change(ref, value, status, known, interval, 0, next_tick))

@@ -73,6 +73,11 @@ class Bucket:
         self.tokens = self.capacity
         self.filled_at: int | None = None
 
+    def restore(self, tokens: int, filled_at: int) -> None:
+        """Go on from where a bucket of the channel stood, perhaps of another rate."""
+        self.tokens = min(self.capacity, tokens)
+        self.filled_at = filled_at
+
     def fill(self, now: int) -> None:
         """Add what time has brought."""
         if self.filled_at is not None and now > self.filled_at:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.contracts.errors import NotFoundError, UsageError
-from engine.contracts.instants import format_instant
+from engine.contracts.instants import format_instant, parse_instant
 from tests.core.harness import EngineRun, rules_folder
 from tests.oracle import generate, random_rules
 from tests.oracle.generate import DEFAULT_SKUS
@@ -80,6 +80,20 @@ def test_a_key_held_back_by_a_rule_of_its_own_is_due_when_that_allows(tmp_path: 
         for key in run.view().availability(run.rules, "A")
     }
     assert due == {"web": "2026-11-20T13:00:01Z", "shop": "2026-11-20T13:00:01Z"}
+
+
+def test_a_key_held_back_by_the_rate_is_due_when_that_allows_the_next(tmp_path: Path) -> None:
+    """With one publication a minute, of which the first is told."""
+    rules = {"channels": {"web": {"publish": {"max_rate": "1/min"}}}}
+    story = ("12:00:00 receipt A@L 10", "12:00:00 receipt B@L 5", "12:00:09 expect A@L 1")
+    run = told(tmp_path, *story, rules=rules)
+    (key,) = run.view().availability(run.rules, "B")
+    assert (key.published, key.due) == (None, parse_instant("2026-11-20T12:01:01Z"))
+    run.finish()
+    assert [told["computed_at"][11:19] for told in run.publications["web"]] == [
+        "12:00:01",
+        "12:01:01",
+    ]
 
 
 def test_stock_that_never_was_at_a_location_is_not_found(tmp_path: Path) -> None:
