@@ -26,6 +26,7 @@ BODY_SECONDS: Final = 10.0
 """The longest time from the headers to the end of the body."""
 MAX_PARAMETERS: Final = 1_200
 MAX_IDEMPOTENCY_KEY_LENGTH: Final = 200
+_ETAG: Final = re.compile(r'"[^"]*"')
 _IDEMPOTENCY_KEY: Final = re.compile(f"[!-~]{{1,{MAX_IDEMPOTENCY_KEY_LENGTH}}}")
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -67,6 +68,17 @@ def header(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> str | None:
         if found == name:
             return value.decode("latin-1")
     return None
+
+
+def is_known(call: Call, tag: str) -> bool:
+    """Return whether the caller has what the ETag stands for already, by If-None-Match.
+
+    Compared weakly, as RFC 9110 asks for: `W/` makes no difference.
+    """
+    told = [value.decode("latin-1") for name, value in call.headers if name == b"if-none-match"]
+    if any(value.strip() == "*" for value in told):
+        return True
+    return tag.removeprefix("W/") in {one for value in told for one in _ETAG.findall(value)}
 
 
 # --- bodies ------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import xxhash
 from msgspec import Meta
 from starlette.responses import Response
 
-from engine.api.call import JSON, Call, json_response, parse_body
+from engine.api.call import JSON, Call, is_known, json_response, parse_body
 from engine.api.errors import InvalidError
 from engine.api.freshness import AsOf, Staleness, age_of
 from engine.api.operations import Answer, Body, Operation, Parameter
@@ -186,7 +186,7 @@ def _told(
     told = AvailabilityTold(*age_of(published), items, following)
     tag = _tag(items, following)
     headers = {"etag": tag, "cache-control": "no-cache", "sellable-as-of": told.as_of or ""}
-    if call.header(b"if-none-match") == tag:
+    if is_known(call, tag):
         return Response(None, NOT_MODIFIED, headers)
     return json_response(told, headers=headers)
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 from starlette.responses import Response
 
-from engine.api.call import Call, json_response
+from engine.api.call import Call, is_known, json_response
 from engine.api.freshness import AsOf, Staleness, age_of
 from engine.api.operations import Answer, Operation, Parameter
 from engine.api.roles import Action
@@ -106,7 +106,7 @@ async def get_rules(call: Call) -> Response:
     found = await call.runtime.rules()
     tag = f'"{found.fingerprint}"'
     headers = {"etag": tag, "cache-control": "no-cache"}
-    if call.header(b"if-none-match") == tag:
+    if is_known(call, tag):
         return Response(None, NOT_MODIFIED, headers)
     _, taken = call.runtime.freshness()
     told = RulesTold(found.fingerprint, found.channels, found.rules, found.settings, *age_of(taken))

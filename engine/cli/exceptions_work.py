@@ -45,6 +45,8 @@ def replay(
         {"order": "replay", "exception": exception, "set": fields, "accept_old": accept_old},
     )
     _tell(done, f"{exception} was replayed: {done.answer.get('outcome')}", as_json)
+    if not as_json and not done.by_engine:
+        say(("What follows from it is published when the engine runs again.", "dim"))
 
 
 def dismiss(
@@ -76,5 +78,3 @@ def _tell(done: Done, message: str, as_json: bool) -> None:
         print_json(done.answer)
         return
     say(message)
-    if not done.by_engine:
-        say(("What follows from it is published when the engine runs again.", "dim"))

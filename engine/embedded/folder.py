@@ -68,9 +68,12 @@ def open_for_writing(path: Path) -> RocksStore:
     Raises:
         StoreLockedError: another engine has the folder open.
         FolderFormatError: a later version of the engine has written it.
+        UsageError: there is a file of that name.
         SellableError: the folder or its store cannot be used; the subclasses tell why.
     """
     try:
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path} is no folder", "Name another one with --data.")
         path.mkdir(parents=True, exist_ok=True)
         lock = _lock(path)
     except OSError as error:

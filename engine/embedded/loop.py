@@ -172,10 +172,7 @@ def _drain(runtime: Runtime, job: Job) -> None:
     engine = runtime.engine
     clock = engine.clock
     if clock is not None:
-        ended_at = runtime.record.inputs_ended_at
-        if ended_at is None:
-            ended_at = runtime.record.inputs_ended_at = clock
-        limit = ended_at + engine.rules.settings.drain
+        limit = _drained_from(runtime, clock) + engine.rules.settings.drain
         ticks = 0
         while (due := engine.next_publication()) is not None and due <= limit:
             if job.stop.asked:
@@ -188,9 +185,19 @@ def _drain(runtime: Runtime, job: Job) -> None:
     runtime.commit()
 
 
+def _drained_from(runtime: Runtime, clock: int) -> int:
+    """Return where the clock stood when the inputs ended, or other rules came after that."""
+    record, fingerprint = runtime.record, runtime.engine.rules.fingerprint
+    if record.inputs_ended_at is None or record.drained_rules != fingerprint:
+        record.inputs_ended_at, record.drained_rules = clock, fingerprint
+    return record.inputs_ended_at
+
+
 def _live(runtime: Runtime, inputs: Inputs, desk: OrderDesk, job: Job) -> None:
     """Run by the wall clock: movements as they come, ticks when they are due."""
     engine = runtime.engine
+    # A replay that comes later drains from where this run leaves the clock.
+    runtime.record.inputs_ended_at = None
     ended_at: int | None = None
     while not job.stop.asked:
         now = wall_clock()

@@ -42,8 +42,9 @@ class RunRecord(msgspec.Struct, omit_defaults=True):
     `lengths` are per output folder, so that a data folder may change where it writes. `rules`,
     `out`, `clock_mode` and `settings` (by dotted name, those given from outside) are what the last
     run was called with. `inputs_ended_at` is where the clock stood when the inputs ended: what is
-    pending is drained from there on, however often the run is interrupted. An output folder inside
-    the data folder is named from there, so that both may be moved together.
+    pending under the rules of `drained_rules` (their fingerprint) is drained from there on, however
+    often the run is interrupted. An output folder inside the data folder is named from there, so
+    that both may be moved together.
     """
 
     positions: dict[str, Position] = {}
@@ -53,6 +54,7 @@ class RunRecord(msgspec.Struct, omit_defaults=True):
     clock_mode: str = ""
     settings: dict[str, str] = {}
     inputs_ended_at: int | None = None
+    drained_rules: str = ""
 
 
 class Committed(NamedTuple):

@@ -11,6 +11,8 @@ from engine.contracts.errors import UsageError
 CLOSE_ENOUGH = 0.6
 """Similarity from which another name is offered as "did you mean" (ratio of difflib, 0 to 1)."""
 
+OPTION = "--"
+"""How the place of a mistake begins that stands in no file: the option's name."""
 
 NAMES_COMPARED = 20_000
 """Most names among which a close one is looked for."""
@@ -22,8 +24,8 @@ NAMES_SHOWN = 20
 class Mistake:
     """One mistake (or one warning) with where it is and how to mend it.
 
-    `file` is relative to the rules folder; `line` counts from 1, and is 0 where there is no line
-    (a missing file, a command line option).
+    `file` is relative to the rules folder, or names a command line option; `line` counts from 1,
+    and is 0 where there is no line (a missing file, an option).
     """
 
     file: str
@@ -44,7 +46,9 @@ class RulesError(UsageError):
     def __init__(self, folder: str, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = sorted(mistakes)
         count = len(self.mistakes)
-        head = f"{count} mistake{'' if count == 1 else 's'} in the rules folder {folder}:"
+        by_options = all(mistake.file.startswith(OPTION) for mistake in self.mistakes)
+        where = "the settings that were given" if by_options else f"the rules folder {folder}"
+        head = f"{count} mistake{'' if count == 1 else 's'} in {where}:"
         super().__init__("\n".join([head, *(f"  {mistake}" for mistake in self.mistakes)]))
 
 

@@ -156,11 +156,15 @@ def _from_overrides(overrides: Mapping[str, str], mistakes: Mistakes) -> dict[st
     values: dict[str, SettingValue] = {}
     for name, text in overrides.items():
         try:
-            values[name] = read_value(_find(name), text)
+            setting = _find(name)
         except _UnknownSetting as unknown:
             mistakes.add(f"setting {name}", 0, "there is no such setting", unknown.remedy)
+            continue
+        try:
+            values[name] = read_value(setting, text)
         except SettingFault as fault:
-            mistakes.add(f"setting {name}", 0, fault.message, fault.remedy)
+            place = f"{setting.flag} or {setting.environment}"
+            mistakes.add(place, 0, fault.message, fault.remedy)
     return values
 
 

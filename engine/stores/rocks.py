@@ -79,6 +79,7 @@ class RocksStore:
             raise explain(error, path) from error
         self._get = self._database.get
         self._ranges = 0  # emptied since the write buffer last went to the disk by our order
+        self._failed = False  # a commit has failed: RocksDB takes no more until it is opened again
         self._synced = WriteOptions()
         self._synced.sync = True
         self._unsynced = WriteOptions()
@@ -128,6 +129,7 @@ class RocksStore:
                 self._database.flush(wait=False)
                 self._ranges = 0
         except Exception as error:
+            self._failed = True
             raise explain(error, self._path) from error
 
     def snapshot(self) -> RocksSnapshot:
@@ -141,10 +143,20 @@ class RocksStore:
             raise explain(error, self._path) from error
 
     def close(self) -> None:
-        """Close the database and free its lock. Closing twice does nothing."""
-        if self._on_close is not None:
-            on_close, self._on_close = self._on_close, None
+        """Close the database and free its lock. Closing twice does nothing.
+
+        Raises StoreFullError, StoreUnreachableError, unless a commit has told the trouble before;
+        what was committed is in the log all the same.
+        """
+        if self._on_close is None:
+            return
+        on_close, self._on_close = self._on_close, None
+        try:
             self._database.close()
+        except Exception as error:
+            if not self._failed:
+                raise explain(error, self._path) from error
+        finally:
             on_close()
 
 

@@ -75,6 +75,19 @@ def test_a_number_that_has_not_changed_needs_no_body(shop: Shop) -> None:
     assert other.headers["etag"] != tag
 
 
+def test_a_tag_is_known_among_others_weak_or_not_and_any_by_a_star(shop: Shop) -> None:
+    """As RFC 9110 compares If-None-Match; what only looks like the tag is another one."""
+    sku = shop.stocked(7)
+    shop.published(sku, "web-shop", 7)
+    asked = {"sku": sku, "channel": "web-shop"}
+    tag = shop.http.get("/v1/availability", params=asked).headers["etag"]
+    strong = tag.removeprefix("W/")
+    expected = {f'"x", {tag}': 304, f'{strong},"x"': 304, "*": 304, '"x"': 200, strong[1:-1]: 200}
+    for told, status in expected.items():
+        answer = shop.http.get("/v1/availability", params=asked, headers={"If-None-Match": told})
+        assert answer.status_code == status, told
+
+
 def test_the_nearest_stores_are_told_in_the_order_asked_for(shop: Shop) -> None:
     """Also those where the SKU never was."""
     sku = unique("SKU")

@@ -131,11 +131,11 @@ def test_a_full_disk_behind_stdout_is_told(workspace: Path) -> None:
 def test_a_file_that_may_not_be_made_is_told_without_a_traceback(
     call: Call, workspace: Path
 ) -> None:
-    """A data folder where a file lies is an error with advice."""
+    """A data folder where a file lies is a wrong call, and the error says what to name instead."""
     (workspace / "data").write_text("not a folder")
     done = call("run --rules rules --data data --clock event --once")
-    assert done.status in (1, 2)
-    assert done.err.startswith("error: ")
+    assert done.status == 2
+    assert done.err.startswith("error: data is no folder\n  Name another one with --data.")
     assert "Traceback" not in done.err
 
 

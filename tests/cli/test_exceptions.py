@@ -88,6 +88,15 @@ def test_what_follows_from_a_replay_is_published_by_the_next_run(replayed: Call)
     assert not key["pending"]
 
 
+def test_only_a_replay_leaves_something_to_publish(replayed: Call) -> None:
+    """A dismissal changes no stock, so it does not speak of a next run."""
+    later = "What follows from it is published"
+    assert later in replayed("exceptions replay x-00000002 --set location=S-0101 --data data").out
+    done = replayed("exceptions dismiss x-00000001 --reason twice --data data")
+    assert "x-00000001 was dismissed: twice" in done.out
+    assert later not in done.out
+
+
 def test_a_movement_that_is_refused_again_stays_open(replayed: Call) -> None:
     """Nothing has changed; the error has the new reason, the exit status is 1."""
     before = replayed("stock 10-0001 --data data --json").data

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.contracts.errors import CorruptStateError
+from engine.contracts.errors import CorruptStateError, UsageError
 from engine.embedded.folder import (
     EngineNotRunningError,
     FolderFormatError,
@@ -128,7 +128,7 @@ def test_a_format_that_cannot_be_read_is_told(tmp_path: Path, content: str) -> N
 def test_a_path_that_is_no_folder_is_told(tmp_path: Path) -> None:
     """A file in its place, for the engine and for whoever asks."""
     (tmp_path / "data").write_text("in the way")
-    with pytest.raises(StoreUnreachableError):
+    with pytest.raises(UsageError, match="is no folder"):
         open_for_writing(tmp_path / "data")
     with pytest.raises(StoreUnreachableError):
         is_running(tmp_path / "data")

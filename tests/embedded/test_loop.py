@@ -227,6 +227,37 @@ def test_a_drain_that_is_stopped_goes_on_to_where_it_would_have_ended(
     assert [value for value, _ in cut.values()] == [10, 10, 10, 10, 9, 9]
 
 
+def test_other_rules_after_the_drain_get_a_drain_of_their_own(
+    tmp_path: Path, clock: TownClock
+) -> None:
+    """What they change is told, even where the clock had gone as far as it may after the input."""
+    web = {"publish": {"min_interval": "20s"}}
+    settings = {"drain": "30s"}
+    town = Town(tmp_path, clock, {"channels": {"web": web}, "settings": settings})
+    town.tell("12:00:00 receipt A@L 10")
+    town.run(EVENT, once=True)
+    for buffer in (1, 2, 3):
+        rule = {"name": "held", "buffer": {"units": buffer}}
+        town.publish_rules({"channels": {"web": web}, "rules": [rule], "settings": settings})
+        town.run(EVENT, once=True)
+    assert [value for value, _ in town.values()] == [10, 9, 8, 7]
+
+
+def test_a_replay_goes_on_where_a_run_by_the_wall_clock_left_the_clock(
+    tmp_path: Path, clock: TownClock
+) -> None:
+    """A drain begins there, however long ago the last movement was."""
+    settings = {"drain": "30s"}
+    town = Town(tmp_path, clock, {"channels": {"web": {}}, "settings": settings})
+    town.tell("11:00:00 receipt A@L 10")
+    town.run(EVENT, once=True)
+    town.run(WALL, once=True)
+    rule = {"name": "held", "buffer": {"units": 1}}
+    town.publish_rules({"channels": {"web": {}}, "rules": [rule], "settings": settings})
+    town.run(EVENT, once=True)
+    assert [value for value, _ in town.values()] == [10, 9]
+
+
 def ended(town: Town, stop: Stop) -> bool:
     """Run to the end, unless it is interrupted."""
     try:

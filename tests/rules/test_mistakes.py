@@ -287,6 +287,7 @@ rules:
         load_rules(folder, {"publish_tick": "0s", "publish_tock": "1s"})
     places = [(mistake.file, mistake.line) for mistake in caught.value.mistakes]
     assert places == [
+        ("--publish-tick or SELLABLE_PUBLISH_TICK", 0),
         ("a.rules.yaml", 3),
         ("a.rules.yaml", 4),
         ("a.rules.yaml", 5),
@@ -297,7 +298,6 @@ rules:
         ("engine.yaml", 1),
         ("items.csv", 1),
         ("items.csv", 1),
-        ("setting publish_tick", 0),
         ("setting publish_tock", 0),
     ]
     assert isinstance(caught.value, UsageError)

@@ -8,6 +8,7 @@ import pytest
 
 from engine.contracts.instants import DAY, HOUR, MILLISECOND, MINUTE, SECOND
 from engine.rules import Settings, list_settings, load_rules
+from engine.rules.mistakes import RulesError
 from engine.rules.model import Policy
 from tests.rules.support import mistakes_of, rules_folder
 
@@ -67,10 +68,21 @@ def test_an_override_may_switch_snapshots_off_and_on(tmp_path: Path) -> None:
     assert _settings(tmp_path, "snapshot: off", snapshot__every="1h").snapshot_every == HOUR
 
 
-def test_a_faulty_override_is_told_with_the_name_of_the_setting(tmp_path: Path) -> None:
-    """It has no file and no line."""
+def test_a_faulty_override_is_told_with_its_option_and_its_variable(tmp_path: Path) -> None:
+    """It has no file and no line: whoever gave it looks for it in one of these two places."""
     (found,) = mistakes_of(rules_folder(tmp_path, ""), {"drain": "long"})
-    assert str(found).startswith("setting drain: drain: 'long' is no duration. Write")
+    place = "--drain or SELLABLE_DRAIN: "
+    assert str(found).startswith(place + "drain: 'long' is no duration. Write")
+
+
+def test_faulty_overrides_alone_do_not_blame_the_rules_folder(tmp_path: Path) -> None:
+    """With a mistake in a file beside them they are told among those of the folder."""
+    folder = rules_folder(tmp_path, "")
+    with pytest.raises(RulesError, match=r"^2 mistakes in the settings that were given:"):
+        load_rules(folder, {"drain": "long", "snapshot.every": "never"})
+    (folder / "engine.yaml").write_text("drain: 1\n")
+    with pytest.raises(RulesError, match=r"^2 mistakes in the rules folder "):
+        load_rules(folder, {"drain": "long"})
 
 
 def test_every_setting_is_declared_once_with_its_default_help_and_names() -> None:

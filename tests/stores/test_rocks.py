@@ -337,11 +337,36 @@ try:
     store.commit({b"K%d" % place: bytes(100_000) for place in range(100)})
 except StoreFullError as error:
     print(error.advice)
+store.close()
+print("closed")
 """
     told = run_python(code, str(tmp_path / "state"))
     assert "goes on at the last commit" in told.stdout, told.stderr
+    assert "closed" in told.stdout, "closing must not hide what was told by an error of its own"
     store = RocksStore(tmp_path / "state")
     assert list(store.scan(b"")) == [(b"K1", b"kept")]
+    store.close()
+
+
+def test_trouble_that_only_closing_meets_is_told(tmp_path: Path) -> None:
+    """With nothing told before, an error of RocksDB becomes one that says what to do."""
+    code = """
+import resource, sys
+from pathlib import Path
+from engine.contracts.errors import SellableError
+from engine.stores.rocks import RocksStore
+store = RocksStore(Path(sys.argv[1]), on_close=lambda: print("freed"))
+store.commit({b"K%d" % place: bytes(range(256)) * 4_000 for place in range(3)})
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 10, resource.RLIM_INFINITY))
+try:
+    store.close()
+except SellableError as error:
+    print(type(error).__name__)
+"""
+    told = run_python(code, str(tmp_path / "state"))
+    assert told.stdout.split() == ["freed", "StoreFullError"], told.stderr
+    store = RocksStore(tmp_path / "state")
+    assert len(list(store.scan(b""))) == 3
     store.close()
 
 
