@@ -74,11 +74,7 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                f"the headers are longer than {MAX_HEAD_BYTES:,} bytes",
-                "Send fewer or shorter headers; long lists of keys go into a body.",
-            )
+            self._refuse_head()
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -86,19 +82,30 @@ class LimitedProtocol(HttpToolsProtocol):
         self._in_head = True
 
     def on_headers_complete(self) -> None:
-        """The headers have come."""
+        """The headers have come; those that came at once were not measured before."""
         self._in_head = False
         self._head_bytes = 0
         self._head_came()
-        super().on_headers_complete()
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > MAX_HEAD_BYTES:
+            self._refuse_head()
+        if not self.transport.is_closing():
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """A piece of a body has come; what was answered already is thrown away, up to a limit."""
+        if self.transport.is_closing():
+            return
         if self.cycle.response_complete:
             self._thrown_away += len(body)
             if self._thrown_away > MAX_THROWN_AWAY_BYTES:
                 self.transport.close()
         super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request has come whole."""
+        if not self.transport.is_closing():
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Tell that the request is no HTTP, as a problem."""
@@ -124,6 +131,13 @@ class LimitedProtocol(HttpToolsProtocol):
             )
         else:
             self.transport.close()
+
+    def _refuse_head(self) -> None:
+        self._refuse(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            f"the headers are longer than {MAX_HEAD_BYTES:,} bytes",
+            "Send fewer or shorter headers; long lists of keys go into a body.",
+        )
 
     def _refuse(self, status: HTTPStatus, detail: str, advice: str, headers: str = "") -> None:
         """Answer with a problem, and close the connection."""

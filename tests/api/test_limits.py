@@ -88,6 +88,20 @@ def test_headers_that_never_end_are_cut_off(engine: EmbeddedEngine) -> None:
     assert serves(engine)
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_long_headers_that_come_at_once_are_too_long_all_the_same(
+    engine: EmbeddedEngine, method: str
+) -> None:
+    """Whole with their body in one piece of the stream, and with another request behind it."""
+    head = f"{method} /v1/movements HTTP/1.1\r\nHost: localhost\r\nX: {'a' * 33_000}\r\n"
+    line = Line(engine)
+    line.send((head + "Content-Length: 2\r\n\r\n[]").encode() + b"GET /healthz HTTP/1.1\r\n\r\n")
+    answer = line.all()
+    assert status(answer) == 431
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert serves(engine)
+
+
 def test_a_request_line_that_never_ends_is_cut_off(engine: EmbeddedEngine) -> None:
     """The same limit."""
     line = Line(engine)
