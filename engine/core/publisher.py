@@ -146,8 +146,8 @@ class Publisher:
                 self._hold(outlet, sku, "", last, value, status, interval, now)
                 continue
             if last.since:
-                # A rule's interval, now ended, held it back.
-                self._withdraw(outlet, (name, ""), last, sku)
+                self._tell_what_an_interval_held(sku, outlet, last, value, status, now)
+                continue
             if cause is None:
                 identity = (rule_trace or record.trail[-1])[:3]
                 cause = Cause(*identity)
@@ -156,6 +156,27 @@ class Publisher:
                 name, outlet.name, None, value, STATUS_NAMES[status], last.version + 1, time, cause
             )
             _tell_at_once(outlet, last, value, status, now, began, identity, line)
+
+    def _tell_what_an_interval_held(
+        self, sku: Sku, outlet: Outlet, last: PublishedRecord, value: int, status: int, now: int
+    ) -> None:
+        """Tell what only a rule's interval has held back, now that the rule has ended.
+
+        That lets it go but is no reason for its value: what was the cause before still is.
+        """
+        identity, began = self._trace_of(sku, "", last)[:3], last.since
+        self._withdraw(outlet, (sku.name, ""), last, sku)
+        line = Availability(
+            sku.name,
+            outlet.name,
+            None,
+            value,
+            STATUS_NAMES[status],
+            last.version + 1,
+            format_instant(now),
+            Cause(*identity),
+        )
+        _tell_at_once(outlet, last, value, status, now, began, identity, line)
 
     def _look_at_locations(self, sku: Sku, now: int, time: str, rule_trace: Trace | None) -> None:
         """Look at the touched locations; at all of them when claims or rules bear on each."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from engine.contracts.errors import UsageError
@@ -439,3 +440,18 @@ def test_what_waits_for_a_window_to_come_goes_into_one_of_the_new_length(tmp_pat
         for told in run.postings
     ]
     assert booked == [("00:00", "02:00", 9), ("02:00", "03:00", -2), ("03:00", "04:00", -1)]
+
+
+@pytest.mark.parametrize("granularity", ["sku", "location"])
+def test_the_end_of_an_interval_is_no_cause_of_what_it_held_back(
+    granularity: str, tmp_path: Path
+) -> None:
+    """The sale is, which came long before."""
+    rule = {"name": "hourly", "min_interval": "1h", "until": "2026-11-20T12:10:00Z"}
+    rules = {"channels": {"web": {"granularity": granularity}}, "rules": [rule]}
+    run = running(rules, tmp_path, "12:00:00 receipt A@L 10", "12:00:02 sale A@L 1")
+    sold = msgspec.json.decode(movement_line("12:00:02 sale A@L 1", 1))
+    run.finish()
+    (_, told) = run.topics["availability.web"]
+    assert (told["available"], told["computed_at"][11:19]) == (9, "12:10:00")
+    assert (told["cause"]["source"], told["cause"]["id"]) == (sold["source"], sold["id"])
