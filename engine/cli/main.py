@@ -52,7 +52,8 @@ def invoke(arguments: Sequence[str]) -> int:
         path = " ".join([PROGRAM, *named(words)])
         tell_error(error.format_message(), f"See `{path} --help`.", wants_json(words))
         return error.exit_code
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
+        # The second while the command was still being imported: nothing was begun.
         return EXIT_FAILED
     except BrokenPipeError:
         # Whoever read our output has gone, and needs no message.

@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from engine import __version__
+from engine.cli import main
 from engine.cli.app import ENTRIES
 from engine.cli.printing import on_one_line, safe, signed
 from tests.cli.conftest import Call, environment, program, start
@@ -52,6 +53,19 @@ def test_a_wrong_call_ends_with_2_and_names_the_help(call: Call, line: str, told
     assert told in done.err
     assert "--help`" in done.err
     assert list(json.loads(call(f"{line} --json").err)) == ["error", "advice"]
+
+
+def test_ctrl_c_while_a_command_is_loaded_ends_it_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A start takes its time on a busy machine; who changes their mind is told nothing."""
+
+    def interrupted(_words: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "build", interrupted)
+    assert main.invoke(["stock", "10-0001", "--data", "data"]) == 1
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_wrong_name_in_a_group_leads_to_the_help_of_the_group(call: Call) -> None:
