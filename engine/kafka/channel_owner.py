@@ -41,10 +41,10 @@ from engine.kafka.settings import KafkaSettings
 from engine.telemetry.metrics import WorkerMetrics
 
 SETTLE_S: Final = 0.05
-"""A tick is taken up so long after its time: so long the ledger's quantities of it may travel."""
+"""A tick is taken up so long after its time: so long the ledger's quantities of it may travel.
+
+What a channel does not hold back goes on before that and afterwards, as it comes."""
 SETTLE_US: Final = int(SETTLE_S * 1_000_000)
-LATE_EVERY_S: Final = 0.025
-"""So often it is looked for quantities of the last tick that came after it was taken up."""
 SNAPSHOT_AFTER_US: Final = 500_000
 """A snapshot is written so long after its tick, when the publications of the tick are out."""
 POLL_MS: Final = 200
@@ -75,6 +75,7 @@ class ChannelOwner:
         self._published = 0
         self._told_at = 0.0
         self._is_live = False
+        self._came = asyncio.Event()
         self._telling = asyncio.Lock()
         self._is_resting = False
         self._log = structlog.get_logger("sellable.publish").bind(channel=channel)
@@ -163,6 +164,7 @@ class ChannelOwner:
             for place, batches in (await consumer.getmany(timeout_ms=POLL_MS)).items():
                 for records in batches:
                     await self._take_quantities(place, records)
+                self._came.set()
                 lag.took(place, batches[-1][-1].timestamp)
 
     async def _take_quantities(self, place: TopicPartition, records: Sequence[Record]) -> None:
@@ -217,10 +219,9 @@ class ChannelOwner:
         while True:
             tick = await self._next_tick()
             while (left_s := self._left_s(tick)) > 0:
-                await asyncio.sleep(min(left_s, LATE_EVERY_S))
-                if self._left_s(tick) > 0:
+                if await self._comes_within(left_s):
                     async with self._telling:
-                        await self._publish(senders, self.publisher.late())
+                        await self._publish(senders, self.publisher.pass_on())
             async with self._telling:
                 await self._publish(senders, self.publisher.tick(tick))
                 await self._tell_standing(senders[0], tick)
@@ -238,6 +239,16 @@ class ChannelOwner:
     def _left_s(self, tick: int) -> float:
         """How long until a tick is taken up."""
         return (tick + SETTLE_US - _wall_clock()) / MICROSECONDS_PER_SECOND
+
+    async def _comes_within(self, seconds: float) -> bool:
+        """Wait for more quantities, for some seconds at most; whether some came."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._came.wait()
+        except TimeoutError:
+            return False
+        self._came.clear()
+        return True
 
     async def _publish(self, senders: Sequence[Sender], told_now: Iterable[Publication]) -> None:
         messages: dict[int, list[Message]] = {}

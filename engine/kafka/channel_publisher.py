@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from engine.contracts.availability import Availability, Cause
-from engine.contracts.instants import format_instant
+from engine.contracts.instants import format_instant, parse_instant
 from engine.contracts.records import PublishedRecord
 from engine.kafka.messages import Quantity
 from engine.publication.throttle import (
@@ -57,7 +57,7 @@ class Publication(NamedTuple):
 
 
 class Key:
-    """One key of the channel: its last publication, and its quantity now.
+    """One key of the channel: its last publication, and its quantity now, of the tick `tick`.
 
     `quantity_version` 0 means that no quantity has come yet; `since` is when the quantity that
     waits to be looked at began to change, microseconds.
@@ -71,6 +71,7 @@ class Key:
         "quantity_version",
         "sales",
         "since",
+        "tick",
         "value",
     )
 
@@ -82,6 +83,7 @@ class Key:
         self.cause = _NOBODY
         self.sales = 0
         self.since = 0
+        self.tick = 0
         self.dirty = False
 
 
@@ -108,6 +110,7 @@ class ChannelPublisher:
         self._channel: Channel | None = None
         self._throttle: Throttle | None = None
         self._plan: Plan | None = None
+        self._tick_text, self._tick_told = "", 0  # of the last quantity
         self._bucket: tuple[int, int] | None = None  # tokens, and since when
         self.cuts: Sequence[Keeper] = ()
 
@@ -157,6 +160,10 @@ class ChannelPublisher:
         key.value = quantity.quantity
         key.cause = quantity.cause
         key.sales = quantity.sales
+        if quantity.computed_at != self._tick_text:
+            self._tick_text = quantity.computed_at
+            self._tick_told = parse_instant(quantity.computed_at)
+        key.tick = self._tick_told
 
     def _key(self, ref: Ref, partition: int) -> Key:
         key = self.keys.get(ref)
@@ -231,6 +238,9 @@ class ChannelPublisher:
         at_once = _holds_nothing_back(channel)
         for ref in dirty:
             key = self.keys[ref]
+            if key.last.at >= now:
+                self._dirty.append(ref)  # it was told as of this tick already
+                continue
             key.dirty = False
             change = self._change(ref, key, channel, now)
             if change is None:
@@ -245,22 +255,28 @@ class ChannelPublisher:
         for change in throttle.take(now):
             yield self._publish(change, self.keys[change.ref], channel, now, time)
 
-    def late(self) -> Iterator[Publication]:
-        """Yield what came after the last tick was taken up and need not wait for the next one.
+    def pass_on(self) -> Iterator[Publication]:
+        """Yield what need not wait for a tick to be taken up, on a channel that holds nothing back.
 
-        The ledger's quantities of a tick may be on their way when the tick comes. On a channel that
-        holds nothing back they are told as of that tick, each key once.
+        It is told as of the tick of its quantity, or of the last one that was taken up where that
+        is later, each key once. So the ledger's word of a tick goes on as it comes, however late.
         """
-        throttle, channel, now = self._throttle, self._channel, self.last_tick
-        if throttle is None or channel is None or self._plan is None:
+        throttle, channel, rules = self._throttle, self._channel, self._rules
+        if throttle is None or channel is None or rules is None or self._plan is None:
             return
         if not _holds_nothing_back(channel):
             return
-        time = format_instant(now)
+        as_of, time, is_known = 0, "", False
         dirty, self._dirty = self._dirty, []
         for ref in dirty:
             key = self.keys[ref]
-            change = None if key.last.at == now else self._change(ref, key, channel, now)
+            now = max(self.last_tick, key.tick)
+            if now != as_of:
+                as_of, time = now, format_instant(now)
+                # Where a time box opens or closes meanwhile, intervals may be others.
+                is_known = rules.at(now) is self._plan
+            wait = key.last.at >= now or not is_known
+            change = None if wait else self._change(ref, key, channel, now)
             if change is None or change.min_interval:
                 self._dirty.append(ref)
             else:

@@ -44,6 +44,7 @@ RULES_NAME = "rules"
 PARTITIONS = 3
 SOURCES = 2
 APART = 0.3
+EARLY = 0.5
 LATE_UNTIL = 3  # messages that are left for later, at most
 
 
@@ -77,11 +78,13 @@ class SimulatedChannel:
         """Read what came, or most of it, and publish what is due on the tick."""
         late = self._broker.faults.at(LATE_QUANTITIES) is not None
         self._take(LATE_UNTIL if late else 0)
+        if self._chance.random() < EARLY:
+            self._publish(self.publisher.pass_on())
         self._publish(self.publisher.tick(now))
         if late:
             self.exact = False
             self._take(0)
-            self._publish(self.publisher.late())
+            self._publish(self.publisher.pass_on())
 
     def _publish(self, publications: Iterator[Publication]) -> None:
         for publication in publications:

@@ -14,13 +14,13 @@ from engine.rules.loader import load_rules
 
 SECOND = 1_000_000
 TICK = 1_763_712_000 * SECOND
-SLOW = "rules:\n  - {name: slow seller, when: {skus: [SLOW]}, min_interval: 1h}\n"
+SLOW = "rules:\n  - {{name: slow seller, when: {{skus: [SLOW]}}, min_interval: 1h, from: {}}}\n"
 
 
-def publisher(folder: Path, publish: str) -> ChannelPublisher:
-    """A channel that holds back what `publish` says."""
+def publisher(folder: Path, publish: str, opens: int = TICK - SECOND) -> ChannelPublisher:
+    """A channel that holds back what `publish` says; a rule that names SLOW counts from `opens`."""
     (folder / "channels.yaml").write_text(f"channels: {{web: {{publish: {publish}}}}}\n")
-    (folder / "slow.rules.yaml").write_text(SLOW)
+    (folder / "slow.rules.yaml").write_text(SLOW.format(format_instant(opens)))
     found = ChannelPublisher("web")
     found.change_rules(load_rules(folder))
     return found
@@ -44,8 +44,8 @@ def test_a_quantity_that_comes_after_its_tick_is_told_as_of_that_tick(tmp_path: 
     channel = publisher(tmp_path, "{}")
     assert list(channel.tick(TICK)) == []
     channel.take(quantity("TEA", 5, 1, TICK), 0)
-    assert told(list(channel.late())) == [("TEA", 5, 1, format_instant(TICK))]
-    assert list(channel.late()) == []
+    assert told(list(channel.pass_on())) == [("TEA", 5, 1, format_instant(TICK))]
+    assert list(channel.pass_on()) == []
     assert list(channel.tick(TICK + SECOND)) == []
 
 
@@ -55,7 +55,7 @@ def test_a_key_is_told_once_on_a_tick(tmp_path: Path) -> None:
     channel.take(quantity("TEA", 5, 1, TICK - SECOND), 0)
     assert told(list(channel.tick(TICK))) == [("TEA", 5, 1, format_instant(TICK))]
     channel.take(quantity("TEA", 4, 2, TICK), 0)
-    assert list(channel.late()) == []
+    assert list(channel.pass_on()) == []
     after = TICK + SECOND
     assert told(list(channel.tick(after))) == [("TEA", 4, 2, format_instant(after))]
 
@@ -67,7 +67,7 @@ def test_a_late_quantity_that_is_as_published_is_not_told(tmp_path: Path) -> Non
     assert len(list(channel.tick(TICK))) == 1
     list(channel.tick(TICK + SECOND))
     channel.take(quantity("TEA", 5, 2, TICK + SECOND), 0)
-    assert list(channel.late()) == []
+    assert list(channel.pass_on()) == []
     assert list(channel.tick(TICK + 2 * SECOND)) == []
 
 
@@ -79,7 +79,7 @@ def test_where_something_is_held_back_nothing_is_told_between_ticks(
     channel = publisher(tmp_path, publish)
     list(channel.tick(TICK))
     channel.take(quantity("TEA", 5, 1, TICK), 0)
-    assert list(channel.late()) == []
+    assert list(channel.pass_on()) == []
     assert len(list(channel.tick(TICK + SECOND))) == 1
 
 
@@ -88,7 +88,33 @@ def test_a_key_with_an_interval_of_its_own_waits_for_a_tick(tmp_path: Path) -> N
     channel = publisher(tmp_path, "{}")
     list(channel.tick(TICK))
     channel.take(quantity("SLOW", 5, 1, TICK), 0)
-    assert list(channel.late()) == []
+    assert list(channel.pass_on()) == []
+    assert len(list(channel.tick(TICK + SECOND))) == 1
+
+
+def test_a_quantity_that_comes_before_its_tick_is_taken_up_is_told_as_of_its_own(
+    tmp_path: Path,
+) -> None:
+    """Not as of the tick before, and not again when its own is taken up."""
+    channel = publisher(tmp_path, "{}")
+    list(channel.tick(TICK))
+    after = TICK + SECOND
+    channel.take(quantity("TEA", 5, 1, after), 0)
+    assert told(list(channel.pass_on())) == [("TEA", 5, 1, format_instant(after))]
+    channel.take(quantity("TEA", 4, 2, after), 0)
+    assert list(channel.pass_on()) == []
+    assert list(channel.tick(after)) == []
+    assert told(list(channel.tick(after + SECOND)))[0][:3] == ("TEA", 4, 2)
+
+
+def test_where_a_time_box_opens_meanwhile_what_comes_early_waits_for_its_tick(
+    tmp_path: Path,
+) -> None:
+    """Only then it is known which intervals count."""
+    channel = publisher(tmp_path, "{}", opens=TICK + SECOND)
+    list(channel.tick(TICK))
+    channel.take(quantity("TEA", 5, 1, TICK + SECOND), 0)
+    assert list(channel.pass_on()) == []
     assert len(list(channel.tick(TICK + SECOND))) == 1
 
 
@@ -96,7 +122,7 @@ def test_before_the_first_tick_and_before_any_rules_nothing_is_late(tmp_path: Pa
     """There is no tick that it could be told as of."""
     channel = ChannelPublisher("web")
     channel.take(quantity("TEA", 5, 1, TICK), 0)
-    assert list(channel.late()) == []
+    assert list(channel.pass_on()) == []
     known = publisher(tmp_path, "{}")
     known.take(quantity("TEA", 5, 1, TICK), 0)
-    assert list(known.late()) == []
+    assert list(known.pass_on()) == []
