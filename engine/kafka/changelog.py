@@ -21,6 +21,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from engine.kafka.fencing import fenced, send_batch
 from engine.kafka.ledger_record import REDO
+from engine.kafka.packing import fill
 from engine.stores.base import StoreReader
 
 BATCH_BYTES: Final = 7 * 1024 * 1024
@@ -101,12 +102,7 @@ class Changelog:
     def _batch(self, records: Records) -> BatchBuilder | None:
         """All records in one batch, None when they do not fit."""
         batch = self._producer.create_batch()
-        append = batch.append
-        now = time.time_ns() // 1_000_000
-        for key, value in records:
-            if append(timestamp=now, key=key, value=value) is None:
-                return None
-        return batch
+        return batch if fill(batch, time.time_ns() // 1_000_000, records) else None
 
     async def _send(self, batch: BatchBuilder) -> Written:
         batch.close()

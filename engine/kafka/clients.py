@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.helpers import create_ssl_context
 
+from engine.kafka.packing import pack_quickly
 from engine.kafka.settings import SASL, KafkaSettings, SettingsError
 
 HEARTBEATS_PER_SESSION = 3
@@ -103,6 +104,7 @@ def make_producer(settings: KafkaSettings, kind: str, **more: Any) -> AIOKafkaPr
     Raises:
         SettingsError: a certificate cannot be read.
     """
+    pack_quickly()
     words: dict[str, Any] = {
         "acks": "all",
         "enable_idempotence": True,

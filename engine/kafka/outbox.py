@@ -18,9 +18,10 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from engine.kafka.backlog import Backlog
 from engine.kafka.fencing import fenced, send_batch
 from engine.kafka.ledger_record import Message, Parcel
+from engine.kafka.packing import fill_with
 
 BATCH_BYTES: Final = 512 * 1024
-"""A batch of outputs is closed when it holds so much, before compression."""
+"""A batch of outputs is closed when its values are so long, before compression."""
 WAITING_PARCELS: Final = 64
 """Parcels that wait to be sent before the partition waits for them."""
 
@@ -55,16 +56,15 @@ class Sender:
 
     def _batches(self, messages: Sequence[Message]) -> Iterable[BatchBuilder]:
         now = time.time_ns() // 1_000_000
-        batch = self._producer.create_batch()
-        for key, value, headers in messages:
-            if batch.size() >= BATCH_BYTES:
+        begin = size = 0
+        for end, (_, value, _) in enumerate(messages, 1):
+            size += len(value or b"")
+            if size >= BATCH_BYTES or end == len(messages):
+                batch = self._producer.create_batch()
+                fill_with(batch, now, messages[begin:end])
                 batch.close()
                 yield batch
-                batch = self._producer.create_batch()
-            taken = batch.append(timestamp=now, key=key, value=value, headers=headers)
-            assert taken is not None, "a message fits into a batch"
-        batch.close()
-        yield batch
+                begin, size = end, 0
 
 
 class Outbox:

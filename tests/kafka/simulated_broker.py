@@ -133,13 +133,43 @@ class Broker:
             self.logs[place].epoch = epoch
 
 
-class Batch:
-    """A record batch as `aiokafka` builds it: whatever its size, it takes one record."""
+class Builder:
+    """What fills a batch: whatever its size, it takes one record."""
 
     def __init__(self, most_bytes: int) -> None:
         self.records: list[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]] = []
         self._most_bytes = most_bytes
         self._bytes = 0
+
+    def append(
+        self,
+        offset: int,
+        timestamp: int | None,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]],
+    ) -> object | None:
+        """Add a record; None when there is no more room."""
+        assert offset == len(self.records)
+        size = len(key or b"") + len(value or b"")
+        if self.records and self._bytes + size > self._most_bytes:
+            return None
+        self._bytes += size
+        self.records.append((key, value, headers))
+        return self
+
+
+class Batch:
+    """A record batch as `aiokafka` has it."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._builder = Builder(most_bytes)
+        self._relative_offset = 0
+
+    @property
+    def records(self) -> list[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]]:
+        """What was added."""
+        return self._builder.records
 
     def append(
         self,
@@ -150,23 +180,16 @@ class Batch:
         headers: Sequence[tuple[str, bytes]] = (),
     ) -> object | None:
         """Add a record; None when there is no more room."""
-        size = len(key or b"") + len(value or b"")
-        if self.records and self._bytes + size > self._most_bytes:
-            return None
-        self._bytes += size
-        self.records.append((key, value, headers))
-        return self
-
-    def size(self) -> int:
-        """Bytes so far."""
-        return self._bytes
+        taken = self._builder.append(self._relative_offset, timestamp, key, value, headers)
+        self._relative_offset += taken is not None
+        return taken
 
     def close(self) -> None:
         """No more records."""
 
     def record_count(self) -> int:
         """How many records it has."""
-        return len(self.records)
+        return self._relative_offset
 
 
 class Acknowledgement:
