@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
@@ -13,7 +14,8 @@ class Backlog(Generic[Item]):
     """Items that wait to be worked off, at most `room` of them.
 
     `work` is given what waits, at most `at_once` items; `failed` is told of the error that ends it
-    all: nothing is worked off after it.
+    all: nothing is worked off after it. Items wait for more for `patience_s` seconds, unless one of
+    them `hurries`.
     """
 
     def __init__(
@@ -22,10 +24,14 @@ class Backlog(Generic[Item]):
         failed: Callable[[BaseException], None],
         room: int,
         at_once: int,
+        patience_s: float = 0.0,
+        hurries: Callable[[Item], bool] = lambda _: True,
     ) -> None:
         self._work = work
         self._failed = failed
         self._at_once = at_once
+        self._patience_s = patience_s
+        self._hurries = hurries
         self._waiting: asyncio.Queue[Item] = asyncio.Queue(room)
         self._task: asyncio.Task[None] | None = None
         self._has_failed = False
@@ -59,8 +65,9 @@ class Backlog(Generic[Item]):
         try:
             while True:
                 items = [await self._waiting.get()]
-                while len(items) < self._at_once and not self._waiting.empty():
-                    items.append(self._waiting.get_nowait())
+                self._add_waiting(items)
+                if self._patience_s and not any(map(self._hurries, items)):
+                    await self._wait_for_more(items)
                 await self._work(items)
                 for _ in items:
                     self._waiting.task_done()
@@ -69,3 +76,14 @@ class Backlog(Generic[Item]):
             while not self._waiting.empty():
                 self._waiting.get_nowait()  # whoever waits for room goes on, and is ended elsewhere
             self._failed(error)
+
+    def _add_waiting(self, items: list[Item]) -> None:
+        while len(items) < self._at_once and not self._waiting.empty():
+            items.append(self._waiting.get_nowait())
+
+    async def _wait_for_more(self, items: list[Item]) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience_s):
+                while len(items) < self._at_once and not self._hurries(items[-1]):
+                    items.append(await self._waiting.get())
+        self._add_waiting(items)

@@ -16,12 +16,17 @@ from aiokafka.errors import OutOfOrderSequenceNumber, ProducerFenced
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from engine.kafka.backlog import Backlog
+from engine.kafka.catalogue import FINDINGS, OBSERVED, OUTCOMES, POSTINGS
 from engine.kafka.fencing import fenced, send_batch
 from engine.kafka.ledger_record import Message, Parcel
 from engine.kafka.packing import fill_with
 
 BATCH_BYTES: Final = 512 * 1024
 """A batch of outputs is closed when its values are so long, before compression."""
+PATIENCE_S: Final = 0.1
+"""So long outputs wait for more of them, where nobody downstream waits for any of them."""
+PATIENT: Final = frozenset((OUTCOMES, POSTINGS, OBSERVED, FINDINGS))
+"""Topics of which nobody waits for a message: they tell what became of what was sent."""
 WAITING_PARCELS: Final = 64
 """Parcels that wait to be sent before the partition waits for them."""
 
@@ -82,7 +87,9 @@ class Outbox:
     ) -> None:
         self._sender = sender
         self._delivered = delivered
-        self._parcels = Backlog(self._send, failed, WAITING_PARCELS, WAITING_PARCELS)
+        self._parcels = Backlog(
+            self._send, failed, WAITING_PARCELS, WAITING_PARCELS, PATIENCE_S, _hurries
+        )
 
     def start(self) -> None:
         """Begin to send."""
@@ -107,3 +114,7 @@ class Outbox:
                 messages.setdefault(topic, []).extend(told)
         await self._sender.send(messages)
         self._delivered(parcels[-1].last)
+
+
+def _hurries(parcel: Parcel) -> bool:
+    return not PATIENT.issuperset(parcel.messages)

@@ -47,7 +47,7 @@ from engine.kafka.together import Together
 from engine.rules.ruleset import RuleSet
 from engine.telemetry.metrics import WorkerMetrics
 
-NOTE_AFTER_S: Final = 0.25
+NOTE_AFTER_S: Final = 1.0
 """What was delivered is noted with the next step, or by itself when there is none for so long."""
 WAITING_ENVELOPES: Final = 16
 """Envelopes that wait beside those at hand; before a partition is given away they are taken."""

@@ -6,6 +6,8 @@ import asyncio
 
 from engine.kafka.backlog import Backlog
 
+HURRIED = 9
+
 
 class Desk:
     """Notes what was worked off, and what failed; `broken` is the item that cannot be."""
@@ -90,3 +92,40 @@ async def test_before_the_start_there_is_nothing_to_wait_for() -> None:
     await backlog.put(0)
     await backlog.settle()
     assert desk.done == []
+
+
+async def test_items_wait_for_more_unless_one_hurries() -> None:
+    """Together they are less work; what hurries takes those before it along."""
+    desk = Desk()
+    backlog = Backlog(
+        desk.work,
+        desk.failures.append,
+        room=8,
+        at_once=8,
+        patience_s=30.0,
+        hurries=lambda item: item == HURRIED,
+    )
+    backlog.start()
+    for number in range(3):
+        await backlog.put(number)
+        await asyncio.sleep(0.01)
+    assert desk.done == []
+    await backlog.put(HURRIED)
+    await backlog.settle()
+    assert desk.done == [[0, 1, 2, HURRIED]]
+    await backlog.stop()
+
+
+async def test_items_do_not_wait_for_more_for_ever() -> None:
+    """After their time they are worked off as they are."""
+    desk = Desk()
+    backlog = Backlog(
+        desk.work, desk.failures.append, 8, at_once=8, patience_s=0.01, hurries=lambda _: False
+    )
+    backlog.start()
+    await backlog.put(0)
+    await backlog.settle()
+    await backlog.put(1)
+    await backlog.settle()
+    assert desk.done == [[0], [1]]
+    await backlog.stop()
