@@ -48,7 +48,7 @@ class Ahead:
         Nothing is told before the tick, and what a SKU is told is worked out anew if anything
         touches it meanwhile. Returns whether some have not been looked at.
         """
-        if not self._faces:
+        if not self._faces.whole:
             return False
         if self._tick != tick:
             self._ready, self._tick, self._seen = {}, tick, 0

@@ -51,7 +51,8 @@ def _collect_skus(parts: Parts, changes: Changes) -> None:
             _collect_reservations(sku, changes)
         sku.changed = False
     book.changed = []
-    changes.merge(parts.publisher.held.take_changes())
+    publisher = parts.publisher
+    changes.merge(publisher.held.take_changes(publisher.outlets))
     for changed in (book.chunks_changed, book.expiries_changed):
         changes.merge(changed)
         changed.clear()

@@ -24,15 +24,14 @@ def cut_rows(parts: Parts) -> Iterator[tuple[str | None, Row]]:
 
     Everything must be committed; the rows of one channel come in order of their keys.
     """
-    whole = [outlet for outlet in parts.publisher.outlets if not outlet.channel.by_location]
-    local = [outlet for outlet in parts.publisher.outlets if outlet.channel.by_location]
+    faces = parts.publisher.faces
     for name, stored in parts.reader.scan(records.SKU):
         sku = _sku(parts, name[1:].decode(), stored)
-        for outlet in whole:
+        for outlet in faces.whole:
             published = sku.record.published
             last = published[outlet.slot] if outlet.slot < len(published) else None
             if last is not None and last.version:
-                value = parts.sums.value(sku, outlet.channel)
+                value = faces.offered(sku, outlet, "", None)[0]
                 yield outlet.channel.name, _channel_row(outlet, sku.name, None, last, value)
     decode = msgspec.msgpack.Decoder(KeyRecord).decode
     current: Sku | None = None
@@ -40,14 +39,14 @@ def cut_rows(parts: Parts) -> Iterator[tuple[str | None, Row]]:
         sku_name, _, location = name[1:].decode().partition("|")
         key = decode(stored)
         yield None, ledger_row(sku_name, location, key)
-        for outlet in local:
+        for outlet in faces.local:
             last = (key.published or {}).get(outlet.slot)
             if last is None or not last.version:
                 continue
             if current is None or current.name != sku_name:
                 found = parts.reader.get(records.sku_name(sku_name))
                 current = _sku(parts, sku_name, found or b"")
-            value = parts.sums.value_at(current, outlet.channel, location, key)
+            value = faces.offered(current, outlet, location, key)[0]
             yield outlet.channel.name, _channel_row(outlet, sku_name, location, last, value)
 
 
@@ -66,39 +65,40 @@ def _channel_row(
 ) -> ChannelRow:
     cause = last.cause
     return ChannelRow(
-        sku=sku,
-        channel=outlet.channel.name,
-        location=location,
-        available=last.value,
-        status=STATUS_NAMES[last.status],
-        version=last.version,
-        computed_at=format_instant(last.at),
-        cause=None if cause is None else Cause(*cause),
-        computed=value,
+        sku,
+        outlet.name,
+        location,
+        last.value,
+        STATUS_NAMES[last.status],
+        last.version,
+        format_instant(last.at),
+        None if cause is None else Cause(*cause),
+        value,
     )
 
 
 def ledger_row(sku: str, location: str, key: KeyRecord) -> LedgerRow:
     """Return the stock of a key as users see it."""
     return LedgerRow(
-        sku=sku,
-        location=location,
-        sellable=key.sellable,
-        inspecting=key.inspecting,
-        damaged=key.damaged,
-        reserved=key.reserved,
-        incoming=max(0, key.incoming),
-        version=key.version,
-        counted_at=counted_at(key),
+        sku,
+        location,
+        key.sellable,
+        key.inspecting,
+        key.damaged,
+        key.reserved,
+        max(0, key.incoming),
+        key.version,
+        counted_at(key),
     )
 
 
 def counted_at(key: KeyRecord) -> CountedAt:
     """Return when each disposition of a key was last counted."""
+    sellable = _instant_or_none(key.counted_sellable)
+    if key.counted_inspecting == key.counted_damaged == records.NEVER:
+        return CountedAt(sellable)
     return CountedAt(
-        sellable=_instant_or_none(key.counted_sellable),
-        inspecting=_instant_or_none(key.counted_inspecting),
-        damaged=_instant_or_none(key.counted_damaged),
+        sellable, _instant_or_none(key.counted_inspecting), _instant_or_none(key.counted_damaged)
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.contracts import records
+from engine.core.outlets import Outlet
 from engine.ledger.book import Reader
-from engine.publication.throttle import Ref
+from engine.publication.timers import Ref
 
 # A key that a channel's limits hold back: the channel's slot, and the key.
 Held = tuple[int, Ref]
@@ -13,32 +16,33 @@ Held = tuple[int, Ref]
 class HeldKeys:
     """What has changed about the keys held back since the last commit, and what the store has.
 
-    A key is kept with the tick whose state its value is of.
+    A key is kept with the tick whose state its value is of. Most keys that a limit holds back for
+    some ticks never reach the store as such.
     """
 
     def __init__(self) -> None:
         self._changed: dict[Held, int | None] = {}
         self._stored: set[Held] = set()
 
-    def hold(self, slot: int, ref: Ref, considered: int) -> None:
-        """Note that the key is held back since the tick `considered`."""
-        self._changed[slot, ref] = considered
+    def note(self, outlets: Sequence[Outlet]) -> None:
+        """Note what the channels' limits hold back by now, and what they do not any more."""
+        for outlet in outlets:
+            slot, throttle = outlet.slot, outlet.throttle
+            throttle.rest()  # a commit may come in the midst of a tick
+            for ref in throttle.changed:
+                change = throttle.pending.get(ref)
+                self._changed[slot, ref] = None if change is None else change.considered
+            throttle.changed.clear()
 
-    def let_go(self, slot: int, ref: Ref) -> None:
-        """Note that the key is not held back any more; most never reached the store as such."""
-        held = slot, ref
-        if held in self._stored:
-            self._changed[held] = None
-        else:
-            self._changed.pop(held, None)
-
-    def take_changes(self) -> dict[bytes, bytes | None]:
+    def take_changes(self, outlets: Sequence[Outlet]) -> dict[bytes, bytes | None]:
         """Return what has changed about the keys held back, for the store."""
+        self.note(outlets)
         changed: dict[bytes, bytes | None] = {}
         for held, considered in self._changed.items():
             if considered is None:
-                self._stored.discard(held)
-                changed[_name_of(held)] = None
+                if held in self._stored:
+                    self._stored.discard(held)
+                    changed[_name_of(held)] = None
             else:
                 self._stored.add(held)
                 changed[_name_of(held)] = considered.to_bytes(8, "big", signed=True)

@@ -8,13 +8,14 @@ from engine.contracts.availability import Availability, Cause
 from engine.contracts.instants import format_instant
 from engine.contracts.records import KeyRecord, PublishedRecord, SkuRecord, Trace
 from engine.core.ahead import Ahead, Ready
-from engine.core.faces import Faces
+from engine.core.faces import Face, Faces
 from engine.core.held import HeldKeys
 from engine.core.outlets import Outlet
 from engine.core.sales import sold_lately
 from engine.core.sums import Sums
-from engine.ledger.book import Book, Reader, Sku
-from engine.publication.throttle import STATUS_NAMES, Change, Ref, risk_of, status_of
+from engine.ledger.book import EVERY_CHANNEL, Book, Reader, Sku
+from engine.publication.throttle import STATUS_NAMES, Change, risk_of
+from engine.publication.timers import Ref
 
 
 class Publisher:
@@ -30,26 +31,25 @@ class Publisher:
             for channel in rules.channels
         ]
         self.held = HeldKeys()
-        self._whole = [outlet for outlet in self.outlets if not outlet.channel.by_location]
-        self._local = [outlet for outlet in self.outlets if outlet.channel.by_location]
-        self._faces = Faces(sums, self._whole)
-        self.ahead = Ahead(book, sums, self._faces)
+        self.faces = Faces(sums, self.outlets)
+        self.ahead = Ahead(book, sums, self.faces)
         self._places = 1 + max(slots.values(), default=-1)
-        book.traces_per_key = bool(self._local)
+        book.traces_per_key = bool(self.faces.local)
 
     @property
     def tracks_sales(self) -> bool:
         """Whether some channel of granularity sku orders its keys by how fast they sell."""
-        return any(outlet.ranked for outlet in self._whole)
+        return any(outlet.ranked for outlet in self.faces.whole)
 
     @property
     def tracks_key_sales(self) -> bool:
         """Whether some channel of granularity location does."""
-        return any(outlet.ranked for outlet in self._local)
+        return any(outlet.ranked for outlet in self.faces.local)
 
     def take_over(self, previous: Publisher) -> None:
         """Take over what waits for the commit from the publisher under the rules before."""
         self.held = previous.held
+        self.held.note(previous.outlets)
         by_topic = {outlet.topic: outlet for outlet in self.outlets}
         for outlet in previous.outlets:
             heir = by_topic.get(outlet.topic)
@@ -74,7 +74,7 @@ class Publisher:
             sku.dirty = False
         self.look_again(now, swept, rule_trace)
         for outlet in self.outlets:
-            if outlet.throttle.pending:
+            if outlet.throttle:
                 self._let_through(outlet, now, time)
 
     def look_again(self, now: int, swept: list[Sku], rule_trace: Trace) -> None:
@@ -84,20 +84,23 @@ class Publisher:
             self._look_at(sku, now, time, rule_trace)
 
     def _let_through(self, outlet: Outlet, now: int, time: str) -> None:
-        for change in outlet.throttle.take(now):
+        throttle = outlet.throttle
+        for change in throttle.take(now):
             name, location = change.ref
             sku = self.book.sku(name)
             assert sku.record.epoch == self.sums.epoch, (
                 "what is held back is found anew under new rules"
             )
             last = self._last_of(outlet, sku, location)
-            trace = self._trace_of(sku, location, last)
-            cause = Cause(trace[0], trace[1], trace[2])
-            self._publish(outlet, sku, location, last, change.value, change.status, now)
-            self._tell(outlet, sku.name, location, last, time, cause)
-            last.cause = trace[:3]
-            outlet.throttle.published(last, now)
-            self.held.let_go(outlet.slot, change.ref)
+            identity = self._trace_of(sku, location, last)[:3]
+            if location:
+                sku.changed_keys.add(location)
+            if not sku.changed:
+                self.book.change(sku)
+            value, status, version = change.value, change.status, last.version + 1
+            line = _line(outlet, name, location, value, status, version, time, Cause(*identity))
+            _tell(outlet, last, value, status, now, last.since, identity, line)
+            throttle.published(last, now)
 
     def _look_at(
         self, sku: Sku, now: int, time: str, rule_trace: Trace | None, ready: Ready | None = None
@@ -105,13 +108,14 @@ class Publisher:
         """Compare each channel's value with what it was told, and tell or hold what differs."""
         self.sums.fold(self.book, sku)
         record = sku.record
-        if self._local:
+        if self.faces.local:
             self._look_at_locations(sku, now, time, rule_trace)
         if ready is not None and ready.trace is record.trail[-1]:
             _tell_ready(record, self._published_by(record), ready, now)
-        elif self._whole:
+        elif self.faces.whole:
             self._look_at_whole(sku, now, time, rule_trace)
         record.everywhere = False
+        sku.moved = 0
         if record.touched_locations:
             record.touched_locations = {}
         self.book.change(sku)
@@ -130,60 +134,41 @@ class Publisher:
         published = self._published_by(record)
         cause: Cause | None = None
         identity = None
-        for face in self._faces.of(sku):
-            value, status = self._faces.value(sku, face)
-            outlet, slot, interval = face.outlet, face.slot, face.interval
-            last = published[slot]
+        moved = sku.moved if rule_trace is None and not record.everywhere else EVERY_CHANNEL
+        for face in self.faces.of(sku):
+            last = published[face.slot]
+            if not moved >> face.number & 1 and last is not None and not last.since:
+                continue  # as it was when it was last looked at
+            value, status = self.faces.value(sku, face)
             if last is None:
-                last = published[slot] = PublishedRecord()
+                last = published[face.slot] = PublishedRecord()
             elif value == last.value and status == last.status and last.version:
                 if last.since:
-                    self._withdraw(outlet, (name, ""), last, sku)
+                    self._withdraw(face.outlet, (name, ""), last, sku)
                 continue
             if rule_trace is not None or last.since or last.blamed is not None:
                 self._blame(last, rule_trace)
-            if interval is not None:
-                self._hold(outlet, sku, "", last, value, status, interval, now)
+            if face.interval is not None:
+                self._offer(face, sku, "", record, last, value, status, now)
                 continue
             if last.since:
-                self._tell_what_an_interval_held(sku, outlet, last, value, status, now)
+                self._tell_freely(face.outlet, sku, "", last, value, status, now, time)
                 continue
             if cause is None:
                 identity = (rule_trace or record.trail[-1])[:3]
                 cause = Cause(*identity)
             began = rule_trace[6] if rule_trace else record.touched_at
-            line = Availability(
-                name, outlet.name, None, value, STATUS_NAMES[status], last.version + 1, time, cause
-            )
-            _tell_at_once(outlet, last, value, status, now, began, identity, line)
+            line = _line(face.outlet, name, "", value, status, last.version + 1, time, cause)
+            _tell(face.outlet, last, value, status, now, began, identity, line)
 
-    def _tell_what_an_interval_held(
-        self, sku: Sku, outlet: Outlet, last: PublishedRecord, value: int, status: int, now: int
-    ) -> None:
-        """Tell what only a rule's interval has held back, now that the rule has ended.
-
-        That lets it go but is no reason for its value: what was the cause before still is.
-        """
-        identity, began = self._trace_of(sku, "", last)[:3], last.since
-        self._withdraw(outlet, (sku.name, ""), last, sku)
-        line = Availability(
-            sku.name,
-            outlet.name,
-            None,
-            value,
-            STATUS_NAMES[status],
-            last.version + 1,
-            format_instant(now),
-            Cause(*identity),
-        )
-        _tell_at_once(outlet, last, value, status, now, began, identity, line)
+    # --- channels of granularity location ------------------------------------------------------
 
     def _look_at_locations(self, sku: Sku, now: int, time: str, rule_trace: Trace | None) -> None:
         """Look at the touched locations; at all of them when claims or rules bear on each."""
         for location in self._places_of(sku):
-            key = self.book.key(sku, location)
-            for outlet in self._local:
-                self._look_at_key(outlet, sku, location, key, now, time, rule_trace)
+            key = sku.keys.get(location) or self.book.key(sku, location)
+            for face in self.faces.at(sku, location):
+                self._look_at_key(face, sku, location, key, now, time, rule_trace)
 
     def _places_of(self, sku: Sku) -> list[str]:
         """Return the locations whose values may have changed since the last look."""
@@ -196,7 +181,7 @@ class Publisher:
 
     def _look_at_key(
         self,
-        outlet: Outlet,
+        face: Face,
         sku: Sku,
         location: str,
         key: KeyRecord,
@@ -204,35 +189,25 @@ class Publisher:
         time: str,
         rule_trace: Trace | None,
     ) -> None:
-        channel = outlet.channel
-        last = None if key.published is None else key.published.get(outlet.slot)
-        if last is None and not self.sums.sells_from(sku, channel, location):
+        last = None if key.published is None else key.published.get(face.slot)
+        if last is None and not face.sells:
             return
-        value = self.sums.value_at(sku, channel, location, key)
-        status = status_of(value, outlet.low_stock)
+        value, status = self.faces.value_at(sku, face, location, key)
         if last is None:
             last = PublishedRecord()
-            key.published = {**(key.published or {}), outlet.slot: last}
-            sku.changed_keys.add(location)
+            key.published = {**(key.published or {}), face.slot: last}
         elif value == last.value and status == last.status and last.version:
             if last.since:
-                self._withdraw(outlet, (sku.name, location), last, sku)
+                self._withdraw(face.outlet, (sku.name, location), last, sku)
             return
         self._blame(last, rule_trace)
-        terms = self.sums.item(sku).terms(channel.index, location)
         sku.changed_keys.add(location)
-        self.book.change(sku)
-        if not outlet.free or terms.min_interval:
-            self._hold(outlet, sku, location, last, value, status, terms.min_interval, now)
+        if face.interval is not None:
+            self._offer(face, sku, location, key, last, value, status, now)
             return
-        if last.since:
-            self._withdraw(outlet, (sku.name, location), last, sku)
-        trace = self._trace_of(sku, location, last)
-        last.cause = trace[:3]
-        if outlet.began is not None:
-            outlet.began.append(_began_at(sku.record, location, last))
-        self._publish(outlet, sku, location, last, value, status, now)
-        self._tell(outlet, sku.name, location, last, time, Cause(trace[0], trace[1], trace[2]))
+        self._tell_freely(face.outlet, sku, location, last, value, status, now, time)
+
+    # --- either --------------------------------------------------------------------------------
 
     def _blame(self, last: PublishedRecord, rule_trace: Trace | None) -> None:
         """Note the rules as the cause where nothing but they have changed the value."""
@@ -253,9 +228,27 @@ class Publisher:
         trace = self.book.key(sku, location).trace if location else None
         return trace or sku.record.trail[-1]
 
-    # --- holding back and telling --------------------------------------------------------------
+    def _offer(
+        self,
+        face: Face,
+        sku: Sku,
+        location: str,
+        seller: SkuRecord | KeyRecord,
+        last: PublishedRecord,
+        value: int,
+        status: int,
+        now: int,
+    ) -> None:
+        """Let the channel's limits decide whether the value is told on the tick, or later."""
+        throttle, ref = face.outlet.throttle, (sku.name, location)
+        if last.since:
+            throttle.changed[ref] = None  # it may wait in the store, though in vain since a start
+        else:
+            last.since = _began_at(sku.record, location, last)
+        risk = risk_of(sold_lately(seller, now), value) if seller.sales else 0
+        throttle.offer(Change(ref, value, status, last, face.interval or 0, risk, now))
 
-    def _hold(
+    def _tell_freely(
         self,
         outlet: Outlet,
         sku: Sku,
@@ -263,68 +256,34 @@ class Publisher:
         last: PublishedRecord,
         value: int,
         status: int,
-        min_interval: int,
         now: int,
+        time: str,
     ) -> None:
-        if not last.since:
-            last.since = _began_at(sku.record, location, last)
-        ref = (sku.name, location)
-        seller = self.book.key(sku, location) if location else sku.record
-        risk = risk_of(sold_lately(seller, now), value)
-        outlet.throttle.offer(Change(ref, value, status, last, min_interval, risk, now))
-        self.held.hold(outlet.slot, ref, now)
+        """Tell what nothing holds back, or nothing any more.
+
+        That a rule's interval has ended lets a value go but is no reason for it: what was the cause
+        before still is.
+        """
+        began = last.since or _began_at(sku.record, location, last)
+        identity = self._trace_of(sku, location, last)[:3]
+        if last.since:
+            self._withdraw(outlet, (sku.name, location), last, sku)
+        version, cause = last.version + 1, Cause(*identity)
+        line = _line(outlet, sku.name, location, value, status, version, time, cause)
+        _tell(outlet, last, value, status, now, began, identity, line)
 
     def _withdraw(self, outlet: Outlet, ref: Ref, last: PublishedRecord, sku: Sku) -> None:
         last.since = 0
         outlet.throttle.withdraw(ref)
-        self.held.let_go(outlet.slot, ref)
         if ref[1]:
             sku.changed_keys.add(ref[1])
         self.book.change(sku)
-
-    def _publish(
-        self,
-        outlet: Outlet,
-        sku: Sku,
-        location: str,
-        last: PublishedRecord,
-        value: int,
-        status: int,
-        now: int,
-    ) -> None:
-        _note(last, value, status, now)
-        if location:
-            sku.changed_keys.add(location)
-        if not sku.changed:
-            self.book.change(sku)
-
-    def _tell(
-        self,
-        outlet: Outlet,
-        name: str,
-        location: str,
-        last: PublishedRecord,
-        time: str,
-        cause: Cause,
-    ) -> None:
-        outlet.records.append(
-            Availability(
-                name,
-                outlet.channel.name,
-                location or None,
-                last.value,
-                STATUS_NAMES[last.status],
-                last.version,
-                time,
-                cause,
-            )
-        )
 
     # --- what is pending -----------------------------------------------------------------------
 
     def next_due(self, now: int) -> int | None:
         """Return the next tick after `now` at which a key that is held back may be told."""
-        dues = [o.throttle.next_due(now) for o in self.outlets if o.throttle.pending]
+        dues = [o.throttle.next_due(now) for o in self.outlets if o.throttle]
         return min((due for due in dues if due is not None), default=None)
 
     def settle(self, now: int) -> bool:
@@ -343,36 +302,30 @@ class Publisher:
             sku.dirty = False
         book.dirty = left
         for outlet in self.outlets:
-            outlet.throttle.await_overdue()
+            outlet.throttle.rest()
         return bool(left)
 
     def _publishes_freely(self, sku: Sku) -> bool:
         self.sums.fold(self.book, sku)
-        return any(
-            outlet.free
-            and not self.sums.item(sku).terms(outlet.channel.index, place or None).min_interval
-            for outlet, place in self._differing(sku)
-        )
+        return any(face.interval is None for face, _ in self._differing(sku))
 
-    def _differing(self, sku: Sku) -> Iterator[tuple[Outlet, str]]:
+    def _differing(self, sku: Sku) -> Iterator[tuple[Face, str]]:
         """Yield the keys of a folded SKU whose value is not what was published last."""
-        for outlet in self._whole:
-            value = self.sums.value(sku, outlet.channel)
-            published = sku.record.published
-            last = published[outlet.slot] if outlet.slot < len(published) else None
-            if _differs(last, value, outlet.low_stock):
-                yield outlet, ""
-        if not self._local:
+        published = sku.record.published
+        for face in self.faces.of(sku):
+            last = published[face.slot] if face.slot < len(published) else None
+            if _differs(last, *self.faces.value(sku, face)):
+                yield face, ""
+        if not self.faces.local:
             return
         for location in self._places_of(sku):
             key = self.book.key(sku, location)
-            for outlet in self._local:
-                last = None if key.published is None else key.published.get(outlet.slot)
-                if last is None and not self.sums.sells_from(sku, outlet.channel, location):
+            for face in self.faces.at(sku, location):
+                last = None if key.published is None else key.published.get(face.slot)
+                if last is None and not face.sells:
                     continue
-                value = self.sums.value_at(sku, outlet.channel, location, key)
-                if _differs(last, value, outlet.low_stock):
-                    yield outlet, location
+                if _differs(last, *self.faces.value_at(sku, face, location, key)):
+                    yield face, location
 
     def pending_count(self) -> int:
         """Return how many keys' last publications differ from their values now."""
@@ -385,55 +338,57 @@ class Publisher:
                 for slot, ref in pending
                 if ref[0] != sku.name or ref[1] not in looked_at
             }
-            for outlet, location in self._differing(sku):
-                pending.add((outlet.slot, (sku.name, location)))
+            for face, location in self._differing(sku):
+                pending.add((face.slot, (sku.name, location)))
         return len(pending)
 
     def restore(self, reader: Reader, last_tick: int | None) -> None:
         """Find again what was held back when the last tick had passed, in the store or not yet."""
         by_slot = {outlet.slot: outlet for outlet in self.outlets}
-        for (slot, (sku_name, location)), considered in self.held.read(reader).items():
+        for (slot, ref), considered in self.held.read(reader).items():
             outlet = by_slot.get(slot)
             if outlet is None:
                 continue
-            if bool(location) != outlet.channel.by_location:
+            if bool(ref[1]) != outlet.channel.by_location:
                 continue  # the channel's granularity is another now
-            self._restore_one(outlet, sku_name, location, considered)
-        if last_tick is not None:
-            for outlet in self.outlets:
+            self._restore_one(outlet, ref, considered)
+        for outlet in self.outlets:
+            if last_tick is not None:
                 outlet.throttle.resume(last_tick)
+            outlet.throttle.changed.clear()  # the store has them, or the commit before will
 
-    def _restore_one(self, outlet: Outlet, name: str, location: str, considered: int) -> None:
+    def _restore_one(self, outlet: Outlet, ref: Ref, considered: int) -> None:
+        name, location = ref
         sku = self.book.sku(name)
         self.sums.fold(self.book, sku)
-        channel = outlet.channel
-        seller: SkuRecord | KeyRecord = sku.record
-        if location:
-            seller = key = self.book.key(sku, location)
-            last = (key.published or {}).get(outlet.slot)
-            value = self.sums.value_at(sku, channel, location, key)
-            terms = self.sums.item(sku).terms(channel.index, location)
-        else:
+        key = self.book.key(sku, location) if location else None
+        if key is None:
             published = sku.record.published
             last = published[outlet.slot] if outlet.slot < len(published) else None
-            value = self.sums.value(sku, channel)
-            terms = self.sums.item(sku).terms(channel.index, None)
-        if last is None or not _differs(last, value, outlet.low_stock):
+        else:
+            last = (key.published or {}).get(outlet.slot)
+        value, status, face = self.faces.offered(sku, outlet, location, key)
+        if last is None or not _differs(last, value, status):
             return
-        status = status_of(value, outlet.low_stock)
+        seller = key or sku.record
         risk = risk_of(sold_lately(seller, considered), value)
-        ref = (name, location)
-        change = Change(ref, value, status, last, terms.min_interval, risk, considered)
+        change = Change(ref, value, status, last, face.interval or 0, risk, considered)
         outlet.throttle.offer(change)
 
 
-def _note(last: PublishedRecord, value: int, status: int, now: int) -> None:
-    """Note a publication."""
-    last.value = value
-    last.status = status
-    last.version += 1
-    last.at = now
-    last.since = 0
+def _line(
+    outlet: Outlet,
+    name: str,
+    location: str,
+    value: int,
+    status: int,
+    version: int,
+    time: str,
+    cause: Cause,
+) -> Availability:
+    return Availability(
+        name, outlet.name, location or None, value, STATUS_NAMES[status], version, time, cause
+    )
 
 
 def _tell_ready(
@@ -445,10 +400,10 @@ def _tell_ready(
         last = published[slot]
         if last is None:
             last = published[slot] = PublishedRecord()
-        _tell_at_once(outlet, last, value, status, now, began, identity, line)
+        _tell(outlet, last, value, status, now, began, identity, line)
 
 
-def _tell_at_once(
+def _tell(
     outlet: Outlet,
     last: PublishedRecord,
     value: int,
@@ -458,18 +413,20 @@ def _tell_at_once(
     identity: tuple[str, str, str | None] | None,
     line: Availability,
 ) -> None:
-    """Publish what nothing holds back."""
+    """Publish a value that has differed since `began`."""
     if outlet.began is not None:
         outlet.began.append(began)
+    last.value = value
+    last.status = status
+    last.version += 1
+    last.at = now
+    last.since = 0
     last.cause = identity
-    _note(last, value, status, now)
     outlet.records.append(line)
 
 
-def _differs(last: PublishedRecord | None, value: int, low_stock: int) -> bool:
-    if last is None or not last.version:
-        return True
-    return value != last.value or status_of(value, low_stock) != last.status
+def _differs(last: PublishedRecord | None, value: int, status: int) -> bool:
+    return last is None or not last.version or value != last.value or status != last.status
 
 
 def _began_at(record: SkuRecord, location: str, last: PublishedRecord) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine.contracts.records import KeyRecord
 from engine.ledger.book import Book, BufferOf, ItemRules, Sku
 from engine.ledger.reservations import NO_CHANNEL
 from engine.rules.model import Channel
@@ -36,10 +35,14 @@ class Offers(dict[int, int]):
 
 
 class Place(NamedTuple):
-    """What a location is to SKUs of one class: its coverage mask, and the channels it serves."""
+    """What a location is to SKUs of one class: its coverage mask, and the channels it serves.
+
+    `serves` has a bit for each of these channels.
+    """
 
     coverage: int
     offers: tuple[tuple[int, Offers | None], ...]
+    serves: int
 
 
 class Sums:
@@ -80,7 +83,8 @@ class Sums:
                 (channel, None if buffer is None else self._offers_after(buffer))
                 for channel, buffer in self.item(sku).contributions(location)
             )
-            found = Place(self.rules.coverage(location), offers)
+            serves = sum(1 << channel for channel, _ in offers)
+            found = Place(self.rules.coverage(location), offers, serves)
             if self._remembered >= REMEMBERED_PLACES:
                 self._places.clear()
                 self._remembered = 0
@@ -113,7 +117,8 @@ class Sums:
             if base == old and not shorter:
                 continue
             gained = base - old
-            mask, offers = places.get(location) or self.place(sku, location)
+            mask, offers, serves = places.get(location) or self.place(sku, location)
+            sku.moved |= serves
             for channel, after in offers:
                 if after is None:
                     pools[channel] += gained + shorter
@@ -133,7 +138,7 @@ class Sums:
         for location, key in book.all_keys(sku).items():
             shelf = max(0, key.sellable)
             base, short = max(0, shelf - key.reserved), max(0, key.reserved - shelf)
-            mask, offers = self.place(sku, location)
+            mask, offers, _ = self.place(sku, location)
             for channel, after in offers:
                 pools[channel] += (base if after is None else after[base]) - short
             bases[mask] = bases.get(mask, 0) + base
@@ -186,31 +191,6 @@ class Sums:
         if sku.record.claims:
             pool -= self.claims_on(sku, channel)
         return max(0, pool)
-
-    def value(self, sku: Sku, channel: Channel) -> int:
-        """Return what a channel of granularity sku offers; the SKU must be folded."""
-        if channel.retired:
-            return 0
-        pool = self.pool(sku, channel.index)
-        terms = self.item(sku).terms(channel.index, None)
-        return pool if terms.plain else terms.offered(terms.after_buffer(pool))
-
-    def sells_from(self, sku: Sku, channel: Channel, location: str) -> bool:
-        """Return whether the channel sells the SKU from the location."""
-        return any(index == channel.index for index, _ in self.place(sku, location).offers)
-
-    def value_at(self, sku: Sku, channel: Channel, location: str, key: KeyRecord) -> int:
-        """Return what a channel of granularity location offers there; the SKU must be folded."""
-        if channel.retired:
-            return 0
-        for index, after in self.place(sku, location).offers:
-            if index == channel.index:
-                pool = key.base if after is None else after[key.base]
-                ceiling = self.ceiling(sku, location)
-                if ceiling is not None:
-                    pool = min(pool, ceiling)
-                return self.item(sku).terms(index, location).offered(pool)
-        return 0
 
     def available(self, book: Book, sku: Sku, location: str | None, channel: str | None) -> int:
         """Return how much a strict reservation may take now."""

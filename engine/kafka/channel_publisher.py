@@ -19,11 +19,11 @@ from engine.kafka.messages import Quantity
 from engine.publication.throttle import (
     STATUS_NAMES,
     Change,
-    Ref,
     Throttle,
     risk_of,
     status_of,
 )
+from engine.publication.timers import Ref
 from engine.rules.model import Channel
 from engine.rules.plan import Plan
 from engine.rules.ruleset import RuleSet

@@ -21,7 +21,8 @@ from engine.contracts.snapshots import ChannelRow, SnapshotHeader, SnapshotTrail
 from engine.kafka.channel_publisher import ChannelPublisher, Key
 from engine.kafka.ledger_record import Message
 from engine.kafka.messages import SnapshotNotice
-from engine.publication.throttle import STATUS_NAMES, Ref
+from engine.publication.throttle import STATUS_NAMES
+from engine.publication.timers import Ref
 
 ROWS_AT_ONCE: Final = 1_000
 

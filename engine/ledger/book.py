@@ -18,6 +18,7 @@ from engine.contracts.records import KeyRecord, ReservationRecord, SkuRecord, Tr
 
 WORKING_KEYS = 400_000  # keys read or made before the older half of the working set is dropped
 
+EVERY_CHANNEL = -1  # all bits of a mask of channels
 SELLABLE, INSPECTING, DAMAGED = 0, 1, 2
 DISPOSITIONS = ("sellable", "inspecting", "damaged")
 
@@ -90,8 +91,10 @@ class ItemRules(Protocol):
 class Sku:
     """One SKU at work: its record, those of its keys and reservations that were needed.
 
-    `touched` are locations whose sums are out of date. `has_all_keys` and `has_all_reservations`
-    tell that the store has none but those in memory: nothing needs to be looked for in vain.
+    `touched` are locations whose sums are out of date; `moved` has a bit for each channel, by its
+    index, whose pool may be another than when the SKU was last looked at. `has_all_keys` and
+    `has_all_reservations` tell that the store has none but those in memory: nothing needs to be
+    looked for in vain.
     """
 
     __slots__ = (
@@ -104,6 +107,7 @@ class Sku:
         "item",
         "item_epoch",
         "keys",
+        "moved",
         "name",
         "record",
         "reservations",
@@ -117,6 +121,7 @@ class Sku:
         self.keys: dict[str, KeyRecord] = {}
         self.reservations: dict[str, ReservationRecord | None] = {}
         self.touched: set[str] = set()
+        self.moved = EVERY_CHANNEL
         self.changed_keys: set[str] = set()
         self.changed_reservations: set[str] = set()
         self.changed = False

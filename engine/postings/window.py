@@ -238,7 +238,7 @@ def _document(
         business_date=business_date,
         type=kind,
         lines=[
-            PostingLine(location=location, sku=sku, disposition=disposition, quantity=quantity)
+            PostingLine(location, sku, disposition, quantity)
             for location, sku, disposition, quantity, _ in part
         ],
         movements=sum(movements for *_, movements in part),

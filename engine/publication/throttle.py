@@ -12,19 +12,24 @@ in any window of length w at most rate x w, and one bucket more, are let through
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from engine.contracts.records import PublishedRecord
+from engine.publication.timers import Ref, Timers
 from engine.rules.model import Publish, Rate
 
 SECOND = 1_000_000  # microseconds
 
+<<<<<<< HEAD
 # A channel key: SKU, and location or "" for granularity sku.
 Ref = tuple[str, str]
 
 SPARE_RANKS = 1_000  # ranks that count no more and may stay in the queue, beside as many as do
 
+=======
+>>>>>>> eb30b96 (Let what a tick tells at once never stand in a queue, and look only at channels whose pools have moved)
 OUT_OF_STOCK, LOW_STOCK, IN_STOCK = 0, 1, 2
 STATUS_NAMES = ("out_of_stock", "low_stock", "in_stock")
 
@@ -86,6 +91,10 @@ class Bucket:
         if self.filled_at is None or now > self.filled_at:
             self.filled_at = now
 
+    def holds(self, publications: int) -> bool:
+        """Return whether the tokens of so many publications are there."""
+        return self.tokens >= publications * self.rate.period
+
     def take(self) -> bool:
         """Take the tokens of one publication if they are there."""
         if self.tokens < self.rate.period:
@@ -102,22 +111,29 @@ class Bucket:
 
 
 class Throttle:
-    """What is pending on one channel."""
+    """What is pending on one channel.
+
+    `pending` are the keys that wait; `changed` are those that have begun to wait, wait for another
+    value, or wait no more, in order, since whoever keeps a record of them has looked and cleared
+    it. What is offered and told on the same tick never waits.
+    """
 
     def __init__(self, publish: Publish, tick: int) -> None:
         self.publish = publish
         self.tick = tick
         self.bucket = None if publish.max_rate is None else Bucket(publish.max_rate)
         self.pending: dict[Ref, Change] = {}
+        self.changed: dict[Ref, None] = {}
+        self._ready: dict[Ref, Change] = {}
         self._rank: dict[Ref, Rank] = {}
         self._queue: list[Rank] = []
-        self._timers: list[tuple[int, Ref]] = []
-        self._overdue: list[tuple[int, Ref]] = []
-        self._fresh: list[Ref] = []
+        self._allowed_on: dict[Ref, int] = {}
+        self._timers = Timers()
+        self._overdue = Timers()
 
     def __len__(self) -> int:
         """Return how many keys are pending."""
-        return len(self.pending)
+        return len(self.pending) + len(self._ready)
 
     def by_rate(self) -> int:
         """Return how many pending keys nothing but the channel's rate holds back."""
@@ -125,29 +141,47 @@ class Throttle:
 
     def oldest(self) -> int | None:
         """Return since when the longest pending key has waited."""
-        return min((change.published.since for change in self.pending.values()), default=None)
+        changes = chain(self.pending.values(), self._ready.values())
+        return min((change.published.since for change in changes), default=None)
 
     def offer(self, change: Change) -> None:
         """Consider a key that differs; it replaces what was pending of the key."""
         ref, now = change.ref, change.considered
-        self.pending[ref] = change
         allowed = self._allowed_from(change)
         if allowed <= now:
-            self._enqueue(change, now)
-        else:
-            self._rank.pop(ref, None)
-            heapq.heappush(self._timers, (self._tick_from(allowed), ref))
+            if ref in self._rank:
+                self._keep(change, now)
+                return
+            if ref in self.pending:
+                self._end_wait(ref)
+            self._ready[ref] = change
+            return
+        self._ready.pop(ref, None)
+        self._rank.pop(ref, None)
+        self.pending[ref] = change
+        self.changed[ref] = None
+        tick = self._tick_from(allowed)
+        if self._allowed_on.get(ref) != tick:
+            self._allowed_on[ref] = tick
+            self._timers.set(tick, ref)
 
     def withdraw(self, ref: Ref) -> None:
         """Forget a key whose value equals its last publication again."""
+        self._ready.pop(ref, None)
+        self._end_wait(ref)
+
+    def _end_wait(self, ref: Ref) -> None:
         self.pending.pop(ref, None)
+        self.changed[ref] = None
         self._rank.pop(ref, None)
+        self._allowed_on.pop(ref, None)
 
     def resume(self, last_tick: int) -> None:
         """Go on after a start, as if what was offered since had been here on the last tick."""
         self._fire_timers(last_tick)
-        self.await_overdue()
+        self.rest()
         self._fire_timers(last_tick)
+        self.rest()
 
     def take(self, now: int) -> Iterator[Change]:
         """Yield what is to be published on the tick, most at risk first.
@@ -155,30 +189,67 @@ class Throttle:
         The caller publishes each before it asks for the next.
         """
         self._fire_timers(now)
-        if self.bucket is not None:
-            self.bucket.fill(now)
+        bucket = self.bucket
+        if bucket is not None:
+            bucket.fill(now)
+        ready = self._ready
+        if self._rank or not (bucket is None or bucket.holds(len(ready))):
+            yield from self._take_in_turn(now)
+            return
+        # Nothing is left waiting for the rate: no queue is needed to tell who goes first.
+        self._ready = {}
+        self._queue.clear()
+        ranked = [(self._rank_of(change, now), change) for change in ready.values()]
+        ranked.sort()
+        for _, change in ranked:
+            if bucket is not None:
+                bucket.take()
+            yield change
+
+    def _take_in_turn(self, now: int) -> Iterator[Change]:
+        """Yield as many as the rate allows; the others wait in the queue."""
+        came = list(self._ready)
+        self._queue_ready(now)
+        bucket = self.bucket
         while self._queue:
             rank = self._queue[0]
             ref = rank[3]
             if self._rank.get(ref) != rank:
                 heapq.heappop(self._queue)
                 continue
-            if self.bucket is not None and not self.bucket.take():
+            if bucket is not None and not bucket.take():
                 break
             heapq.heappop(self._queue)
-            change = self.pending.pop(ref)
-            del self._rank[ref]
+            change = self.pending[ref]
+            self._end_wait(ref)
             yield change
-        self.await_overdue()
+        self._await_overdue(came)
 
-    def await_overdue(self) -> None:
-        """Set timers for the keys that stay in the queue, for when they have waited too long."""
-        for ref in self._fresh:
+    def rest(self) -> None:
+        """Let what was offered wait for the next tick."""
+        came = list(self._ready)
+        self._queue_ready()
+        self._await_overdue(came)
+
+    def _queue_ready(self, now: int | None = None) -> None:
+        """Let what may be told stand in the queue, ranked at `now` or when it was considered."""
+        ready, self._ready = self._ready, {}
+        for change in ready.values():
+            self._keep(change, change.considered if now is None else now)
+
+    def _keep(self, change: Change, now: int) -> None:
+        """Let a key wait in the queue."""
+        self.pending[change.ref] = change
+        self.changed[change.ref] = None
+        self._enqueue(change, now)
+
+    def _await_overdue(self, refs: Sequence[Ref]) -> None:
+        """Set timers for those that stay in the queue, for when they have waited too long."""
+        for ref in refs:
             rank = self._rank.get(ref)
             if rank is not None and rank[0] != OVERDUE:
                 overdue_at = rank[2] + self.publish.max_staleness
-                heapq.heappush(self._overdue, (self._tick_from(overdue_at), ref))
-        self._fresh.clear()
+                self._overdue.set(self._tick_from(overdue_at), ref)
 
     def published(self, record: PublishedRecord, now: int) -> None:
         """Note a publication in the key's budget."""
@@ -191,54 +262,48 @@ class Throttle:
 
     def next_due(self, now: int) -> int | None:
         """Return the next tick after `now` at which something may be published."""
+        if self._ready:
+            self.rest()
         due: list[int] = []
         while self._queue and self._rank.get(self._queue[0][3]) != self._queue[0]:
             heapq.heappop(self._queue)
         if self._queue:
             at = now if self.bucket is None else self.bucket.ready_at(now)
             due.append(max(self._tick_from(at), self._tick_from(now + 1)))
-        while self._timers and not self._timer_counts(*self._timers[0]):
-            heapq.heappop(self._timers)
-        if self._timers:
-            due.append(self._timers[0][0])
+        first = self._timers.first(self._waits_until)
+        if first is not None:
+            due.append(first)
         return min(due, default=None)
 
-    def _timer_counts(self, tick: int, ref: Ref) -> bool:
+    def _waits_until(self, tick: int, ref: Ref) -> bool:
         """Return whether the key still waits for that tick to be allowed."""
-        change = self.pending.get(ref)
-        if change is None or ref in self._rank:
-            return False
-        return self._tick_from(self._allowed_from(change)) == tick
+        return self._allowed_on.get(ref) == tick
 
     def _fire_timers(self, now: int) -> None:
-        while self._timers and self._timers[0][0] <= now:
-            _, ref = heapq.heappop(self._timers)
-            change = self.pending.get(ref)
-            if change is not None and self._allowed_from(change) <= now:
-                self._enqueue(change, now)
-        while self._overdue and self._overdue[0][0] <= now:
-            _, ref = heapq.heappop(self._overdue)
+        for ref in self._timers.fire(now):
+            if self._allowed_on.get(ref, now + 1) <= now:
+                change = self.pending[ref]
+                self._end_wait(ref)
+                self._ready[ref] = change
+        for ref in self._overdue.fire(now):
             if ref in self._rank:
                 self._enqueue(self.pending[ref], now)
 
     def _enqueue(self, change: Change, now: int) -> None:
-        ref = change.ref
-        overdue_at = change.published.since + self.publish.max_staleness
-        if self.bucket is None:
-            rank: Rank = (OVERDUE, 0, change.published.since, ref)
-        elif now >= overdue_at:
-            rank = (OVERDUE, 0, change.published.since, ref)
-        else:
-            kind = self._class_of(change)
-            risk = change.risk if kind == OTHER_FALL else 0
-            rank = (kind, -risk, change.published.since, ref)
-            self._fresh.append(ref)
+        ref, rank = change.ref, self._rank_of(change, now)
         if self._rank.get(ref) != rank:
             self._rank[ref] = rank
             heapq.heappush(self._queue, rank)
             if len(self._queue) > 2 * len(self._rank) + SPARE_RANKS:
                 self._queue = list(self._rank.values())
                 heapq.heapify(self._queue)
+
+    def _rank_of(self, change: Change, now: int) -> Rank:
+        ref, since = change.ref, change.published.since
+        if self.bucket is None or now >= since + self.publish.max_staleness:
+            return OVERDUE, 0, since, ref
+        kind = self._class_of(change)
+        return kind, -change.risk if kind == OTHER_FALL else 0, since, ref
 
     def _class_of(self, change: Change) -> int:
         published = change.published
