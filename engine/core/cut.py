@@ -27,27 +27,28 @@ def cut_rows(parts: Parts) -> Iterator[tuple[str | None, Row]]:
     faces = parts.publisher.faces
     for name, stored in parts.reader.scan(records.SKU):
         sku = _sku(parts, name[1:].decode(), stored)
-        for outlet in faces.whole:
-            published = sku.record.published
-            last = published[outlet.slot] if outlet.slot < len(published) else None
+        published = sku.record.published
+        for face in faces.of(sku):
+            last = published[face.slot] if face.slot < len(published) else None
             if last is not None and last.version:
-                value = faces.offered(sku, outlet, "", None)[0]
-                yield outlet.channel.name, _channel_row(outlet, sku.name, None, last, value)
+                value, _ = faces.value(sku, face)
+                yield face.outlet.name, _channel_row(face.outlet, sku.name, None, last, value)
     decode = msgspec.msgpack.Decoder(KeyRecord).decode
     current: Sku | None = None
     for name, stored in parts.reader.scan(records.KEY):
         sku_name, _, location = name[1:].decode().partition("|")
         key = decode(stored)
         yield None, ledger_row(sku_name, location, key)
-        for outlet in faces.local:
-            last = (key.published or {}).get(outlet.slot)
-            if last is None or not last.version:
-                continue
-            if current is None or current.name != sku_name:
-                found = parts.reader.get(records.sku_name(sku_name))
-                current = _sku(parts, sku_name, found or b"")
-            value = faces.offered(current, outlet, location, key)[0]
-            yield outlet.channel.name, _channel_row(outlet, sku_name, location, last, value)
+        if not key.published:
+            continue
+        if current is None or current.name != sku_name:
+            found = parts.reader.get(records.sku_name(sku_name))
+            current = _sku(parts, sku_name, found or b"")
+        for face in faces.at(current, location):
+            last = key.published.get(face.slot)
+            if last is not None and last.version:
+                value, _ = faces.value_at(current, face, location, key)
+                yield face.outlet.name, _channel_row(face.outlet, sku_name, location, last, value)
 
 
 def _sku(parts: Parts, name: str, stored: bytes) -> Sku:

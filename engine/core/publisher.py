@@ -158,7 +158,10 @@ class Publisher:
                 identity = (rule_trace or record.trail[-1])[:3]
                 cause = Cause(*identity)
             began = rule_trace[6] if rule_trace else record.touched_at
-            line = _line(face.outlet, name, "", value, status, last.version + 1, time, cause)
+            version, status_name = last.version + 1, STATUS_NAMES[status]
+            line = Availability(
+                name, face.outlet.name, None, value, status_name, version, time, cause
+            )
             _tell(face.outlet, last, value, status, now, began, identity, line)
 
     # --- channels of granularity location ------------------------------------------------------

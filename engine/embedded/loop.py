@@ -18,7 +18,7 @@ from engine.embedded.runtime import Runtime, wall_clock
 
 BATCH_LINES = 2_000  # lines read and taken at a time when replaying: few enough for the caches
 COMMIT_LINES = 200_000  # lines per commit when replaying: the more, the more share a record
-COMMIT_SECONDS = 4.0  # and the longest time between two commits, so that readers see it go on
+COMMIT_SECONDS = 10.0  # and the longest time between two commits, so that readers see it go on
 WRITE_LINES = 20_000  # lines after which a replay writes its outputs, ahead of their commit
 LIVE_BATCH_LINES = 2_000  # lines per commit with the wall clock, so that a tick is never late
 IDLE_SECONDS = 0.05  # the longest wait for input before orders, rules and the clock are looked at

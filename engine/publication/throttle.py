@@ -22,14 +22,8 @@ from engine.rules.model import Publish, Rate
 
 SECOND = 1_000_000  # microseconds
 
-<<<<<<< HEAD
-# A channel key: SKU, and location or "" for granularity sku.
-Ref = tuple[str, str]
-
 SPARE_RANKS = 1_000  # ranks that count no more and may stay in the queue, beside as many as do
 
-=======
->>>>>>> eb30b96 (Let what a tick tells at once never stand in a queue, and look only at channels whose pools have moved)
 OUT_OF_STOCK, LOW_STOCK, IN_STOCK = 0, 1, 2
 STATUS_NAMES = ("out_of_stock", "low_stock", "in_stock")
 
