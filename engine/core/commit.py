@@ -12,7 +12,7 @@ from engine.core.parts import Parts
 from engine.core.timeline import book_entries
 from engine.ledger.book import Sku
 
-RESERVATIONS_AT_WORK = 64  # per SKU, kept in memory after a commit
+RESERVATIONS_AT_WORK = 1_000  # per SKU, kept in memory after a commit
 
 _encode = msgspec.msgpack.Encoder().encode
 

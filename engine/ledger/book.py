@@ -16,7 +16,8 @@ from engine.contracts import records
 from engine.contracts.decisions import Decision
 from engine.contracts.records import KeyRecord, ReservationRecord, SkuRecord, Trace
 
-WORKING_KEYS = 400_000  # keys read or made before the older half of the working set is dropped
+# Keys and reservations read or made before the older half of the working set is dropped.
+WORKING_RECORDS = 400_000
 
 EVERY_CHANNEL = -1  # all bits of a mask of channels
 SELLABLE, INSPECTING, DAMAGED = 0, 1, 2
@@ -242,6 +243,7 @@ class Book:
             stored = self.reader.get(records.reservation_name(sku.name, name))
             found = None if stored is None else self._decode_reservation(stored)
             sku.reservations[name] = found
+            self._fetched += 1
         if found is None or found.status == records.OPEN:
             return found
         return None if found.settled_at < self.clock - self.memory_of(found) else found
@@ -297,6 +299,8 @@ class Book:
 
     def keep_reservation(self, sku: Sku, name: str, reservation: ReservationRecord) -> None:
         """Keep a reservation that is new or has changed."""
+        if name not in sku.reservations:
+            self._fetched += 1
         sku.reservations[name] = reservation
         sku.changed_reservations.add(name)
         self.change(sku)
@@ -339,7 +343,7 @@ class Book:
         Called after a commit: nothing that is dropped has unsaved changes; SKUs that wait for the
         next tick stay.
         """
-        if self._fetched + len(self.young) < WORKING_KEYS:
+        if self._fetched + len(self.young) < WORKING_RECORDS:
             return
         self._fetched = 0
         self._old = self.young

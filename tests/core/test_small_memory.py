@@ -36,7 +36,7 @@ def agrees_with_the_oracle(
 @pytest.mark.parametrize(
     ("place", "constant", "value"),
     [
-        (book, "WORKING_KEYS", 1),
+        (book, "WORKING_RECORDS", 1),
         (counts, "RECENT_LENGTH", 4),
         (identities, "SEAL_AT", 5),
         (commit, "RESERVATIONS_AT_WORK", 1),

@@ -47,7 +47,7 @@ JUMPS = {WILD: ANYWHERE, ORDERLESS: FORWARD}
 
 # What the core keeps in memory, so little that it has to read its own records again all the time.
 SMALL_MEMORY = {
-    "ledger.book.WORKING_KEYS": 1,
+    "ledger.book.WORKING_RECORDS": 1,
     "ledger.counts.RECENT_LENGTH": 4,
     "ledger.identities.SEAL_AT": 5,
     "ledger.identities.MERGE_AT": 3,
