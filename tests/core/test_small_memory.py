@@ -41,6 +41,7 @@ def agrees_with_the_oracle(
         (identities, "SEAL_AT", 5),
         (commit, "RESERVATIONS_AT_WORK", 1),
         (faces, "REMEMBERED_CLASSES", 1),
+        (faces, "REMEMBERED_PLACES", 1),
         (sums, "REMEMBERED_OFFERS", 1),
         (sums, "REMEMBERED_PLACES", 1),
         (timeline, "FORGET_EVERY", 1),

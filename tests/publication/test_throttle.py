@@ -99,5 +99,38 @@ def test_a_fall_that_grows_faster_again_and_again_leaves_no_ranks_behind() -> No
         for sku, times in (("A", 2), ("B", 3)):
             fall = rise(sku, SECOND)._replace(value=1, risk=risk_of(sold * times, 1))
             found.offer(fall)
+            found.rest()
     assert len(found._queue) <= 2 * len(found) + SPARE_RANKS
     assert [taken(found, at * SECOND) for at in (1, 2, 3)] == [["B"], ["A"], []]
+
+
+def test_what_is_told_on_the_tick_it_is_offered_on_never_waited() -> None:
+    """Nobody has to keep a record of it; of what the rate leaves behind somebody has."""
+    found = throttle()
+    found.offer(rise("A", SECOND))
+    assert taken(found, SECOND) == ["A"]
+    assert not found.changed
+    for sku in "AB":
+        found.offer(rise(sku, 2 * SECOND))
+    assert taken(found, 2 * SECOND) == ["A"]
+    assert ("B", "") in found.changed
+    assert set(found.pending) == {("B", "")}
+
+
+def test_a_key_that_is_worth_something_else_on_the_same_tick_is_told_once() -> None:
+    """With the value that it was offered last."""
+    found = throttle(max_rate=None)
+    found.offer(rise("A", SECOND))
+    found.offer(rise("A", SECOND)._replace(value=8))
+    assert [change.value for change in found.take(SECOND)] == [8]
+    assert len(found) == 0
+
+
+def test_a_tick_that_breaks_off_for_a_commit_keeps_what_was_offered() -> None:
+    """It waits, and is told in the same order as if nothing had come between."""
+    found = throttle(max_rate=None)
+    found.offer(rise("B", SECOND, since=5))
+    found.rest()
+    assert set(found.pending) == {("B", "")}
+    found.offer(rise("A", SECOND, since=5))
+    assert taken(found, SECOND) == ["A", "B"]

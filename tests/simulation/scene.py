@@ -56,6 +56,7 @@ SMALL_MEMORY = {
     "core.timeline.FORGET_EVERY": 1,
     "core.timeline.SWEEP_SKUS": 1,
     "core.faces.REMEMBERED_CLASSES": 1,
+    "core.faces.REMEMBERED_PLACES": 1,
 }
 
 Committed = Callable[[Mapping[bytes, bytes]], None]
