@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -17,6 +18,8 @@ from engine.ledger.book import Sku
 from engine.publication.throttle import STATUS_NAMES
 
 Row = ChannelRow | LedgerRow
+
+INSTANTS_KEPT = 50_000  # texts of instants that are kept
 
 
 def cut_rows(parts: Parts) -> Iterator[tuple[str | None, Row]]:
@@ -72,7 +75,7 @@ def _channel_row(
         last.value,
         STATUS_NAMES[last.status],
         last.version,
-        format_instant(last.at),
+        _text_of(last.at),
         None if cause is None else Cause(*cause),
         value,
     )
@@ -104,4 +107,10 @@ def counted_at(key: KeyRecord) -> CountedAt:
 
 
 def _instant_or_none(instant: int) -> str | None:
-    return None if instant == records.NEVER else format_instant(instant)
+    return None if instant == records.NEVER else _text_of(instant)
+
+
+@lru_cache(INSTANTS_KEPT)
+def _text_of(instant: int) -> str:
+    """Return an instant's text; a whole store is counted, or told, at the same one."""
+    return format_instant(instant)

@@ -59,12 +59,8 @@ class Publisher:
 
     # --- a tick --------------------------------------------------------------------------------
 
-    def tick(self, now: int, swept: list[Sku], rule_trace: Trace) -> None:
-        """Publish what is due at the tick `now`.
-
-        `swept` are SKUs to be looked at because the rules have changed, with `rule_trace` as the
-        cause when that is what makes their values differ.
-        """
+    def tick(self, now: int) -> None:
+        """Publish what is due at the tick `now`."""
         book = self.book
         time = format_instant(now)
         dirty, book.dirty, book.dirty_saved = book.dirty, [], 0
@@ -72,13 +68,15 @@ class Publisher:
         for sku in dirty:
             self._look_at(sku, now, time, None, ready.get(sku.name))
             sku.dirty = False
-        self.look_again(now, swept, rule_trace)
         for outlet in self.outlets:
-            if outlet.throttle:
+            if outlet.throttle.may_tell(now):
                 self._let_through(outlet, now, time)
 
     def look_again(self, now: int, swept: list[Sku], rule_trace: Trace) -> None:
-        """Tell on the tick `now` what the rules have changed; hold back what has to wait."""
+        """Look on the tick `now`, before it, at SKUs of which the rules have changed.
+
+        `rule_trace` is the cause when that is what makes their values differ.
+        """
         time = format_instant(now)
         for sku in swept:
             self._look_at(sku, now, time, rule_trace)
@@ -286,8 +284,12 @@ class Publisher:
 
     def next_due(self, now: int) -> int | None:
         """Return the next tick after `now` at which a key that is held back may be told."""
-        dues = [o.throttle.next_due(now) for o in self.outlets if o.throttle]
-        return min((due for due in dues if due is not None), default=None)
+        first: int | None = None
+        for outlet in self.outlets:
+            due = outlet.throttle.next_due(now)
+            if due is not None and (first is None or due < first):
+                first = due
+        return first
 
     def settle(self, now: int) -> bool:
         """Look at the dirty SKUs as on the tick `now`, without publishing.

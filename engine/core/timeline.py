@@ -62,10 +62,13 @@ def next_due(parts: Parts) -> int | None:
     """Return the next instant at which something falls due; the clock must run."""
     last = parts.standing.last_tick
     assert last is not None, "nothing falls due before the clock runs"
-    dues = [parts.window.end, parts.next_edge, next_tick(parts, last), _next_cut(parts, last)]
-    if parts.book.expiries:
-        dues.append(parts.book.expiries[0][0])
-    return min((due for due in dues if due is not None), default=None)
+    # One comparison after the other: this is asked twice for every tick of a replay.
+    due = next_tick(parts, last)
+    for other in (parts.window.end, parts.next_edge, _next_cut(parts, last)):
+        if other is not None and (due is None or other < due):
+            due = other
+    expiries = parts.book.expiries
+    return expiries[0][0] if expiries and (due is None or expiries[0][0] < due) else due
 
 
 def next_tick(parts: Parts, last: int) -> int | None:
@@ -102,13 +105,11 @@ def _happen(parts: Parts, due: int) -> bool:
     if due % tick or due <= last:
         return True
     cut = _next_cut(parts, last)
-    swept = _next_to_sweep(parts)
-    if standing.sweep is not None and standing.clock_mode == EVENT:
+    if standing.sweep is not None and _sweep(parts, due) and standing.clock_mode == EVENT:
         # Nobody waits for this tick: it publishes all that the rules change, and the commits
-        # between keep the memory small. By the wall clock, those that wait go with later ticks.
-        parts.publisher.look_again(due, swept, _rule_trace(parts))
+        # between keep the memory small. By the wall clock, the others go with later ticks.
         return False
-    parts.publisher.tick(due, swept, _rule_trace(parts))
+    parts.publisher.tick(due)
     standing.last_tick = due
     parts.ticked = True
     if cut is None or cut > due:
@@ -161,11 +162,16 @@ def _rule_trace(parts: Parts) -> Trace:
     return ("rules", f"edge:{format_instant(since)}", None, "rules", None, None, since)
 
 
+def _sweep(parts: Parts, due: int) -> bool:
+    """Look again at SKUs of which the rules have changed; return whether some are left."""
+    parts.publisher.look_again(due, _next_to_sweep(parts), _rule_trace(parts))
+    return parts.standing.sweep is not None
+
+
 def _next_to_sweep(parts: Parts) -> list[Sku]:
     """Return SKUs that have not been looked at since the rules changed, some thousand at most."""
     standing, book = parts.standing, parts.book
-    if standing.sweep is None:
-        return []
+    assert standing.sweep is not None, "the rules have changed"
     found: list[Sku] = []
     for name, stored in parts.reader.scan(records.SKU, standing.sweep.cursor):
         sku = book.adopt(name[1:].decode(), stored)

@@ -32,20 +32,15 @@ class _Section:
         self.rows = 0
         self.digest = hashlib.sha256()
         self.spool = spool
-        self._waiting: list[Row] = []
-
-    def add(self, row: Row) -> None:
-        self._waiting.append(row)
-        if len(self._waiting) == ROWS_AT_ONCE:
-            self.finish()
+        self.waiting: list[Row] = []
 
     def finish(self) -> None:
         """Encode the rows that wait."""
-        lines = _encode_lines(self._waiting)
-        self.rows += len(self._waiting)
+        lines = _encode_lines(self.waiting)
+        self.rows += len(self.waiting)
         self.digest.update(lines)
         self.spool.write(lines)
-        self._waiting.clear()
+        self.waiting.clear()
 
     def pieces(self) -> Iterator[bytes]:
         self.spool.seek(0)
@@ -71,7 +66,10 @@ def snapshot_lines(engine: Engine) -> Iterator[bytes]:
             for name in [*channels, None]
         }
         for channel, row in engine.cut_rows():
-            sections[channel].add(row)
+            section = sections[channel]
+            section.waiting.append(row)
+            if len(section.waiting) == ROWS_AT_ONCE:
+                section.finish()
         for channel, section in sections.items():
             section.finish()
             yield from _framed(engine, channel, section)

@@ -258,20 +258,16 @@ class Throttle:
         """Return the next tick after `now` at which something may be published."""
         if self._ready:
             self.rest()
-        due: list[int] = []
-        while self._queue and self._rank.get(self._queue[0][3]) != self._queue[0]:
-            heapq.heappop(self._queue)
-        if self._queue:
-            at = now if self.bucket is None else self.bucket.ready_at(now)
-            due.append(max(self._tick_from(at), self._tick_from(now + 1)))
-        first = self._timers.first(self._waits_until)
-        if first is not None:
-            due.append(first)
-        return min(due, default=None)
+        first = self._timers.first(self._allowed_on)
+        if not self._rank:
+            return first
+        at = now if self.bucket is None else self.bucket.ready_at(now)
+        told = max(self._tick_from(at), self._tick_from(now + 1))
+        return told if first is None else min(first, told)
 
-    def _waits_until(self, tick: int, ref: Ref) -> bool:
-        """Return whether the key still waits for that tick to be allowed."""
-        return self._allowed_on.get(ref) == tick
+    def may_tell(self, now: int) -> bool:
+        """Return whether something may be published on the tick `now`."""
+        return bool(self._ready or self._rank or self._timers.are_due(now))
 
     def _fire_timers(self, now: int) -> None:
         for ref in self._timers.fire(now):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Mapping
 
 # A channel key: SKU, and location or "" for granularity sku.
 Ref = tuple[str, str]
@@ -36,12 +36,16 @@ class Timers:
             found += self._due.pop(heapq.heappop(self._ticks))
         return found
 
-    def first(self, counts: Callable[[int, Ref], bool]) -> int | None:
-        """Return the first tick with a key that counts still; forget those before it."""
+    def are_due(self, now: int) -> bool:
+        """Return whether a tick up to `now` has keys, be it that none of them waits any more."""
+        return bool(self._ticks) and self._ticks[0] <= now
+
+    def first(self, waiting_for: Mapping[Ref, int]) -> int | None:
+        """Return the first tick for which one of its keys waits; forget those before it."""
         while self._ticks:
             tick = self._ticks[0]
             refs = self._due[tick]
-            while refs and not counts(tick, refs[-1]):
+            while refs and waiting_for.get(refs[-1]) != tick:
                 refs.pop()
             if refs:
                 return tick
