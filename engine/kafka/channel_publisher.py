@@ -254,6 +254,7 @@ class ChannelPublisher:
                 throttle.offer(change)
         for change in throttle.take(now):
             yield self._publish(change, self.keys[change.ref], channel, now, time)
+        throttle.changed.clear()  # who waits is found again in the two topics
 
     def pass_on(self) -> Iterator[Publication]:
         """Yield what need not wait for a tick to be taken up, on a channel that holds nothing back.
