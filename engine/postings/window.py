@@ -33,9 +33,9 @@ COUNT_MASK = (1 << COUNT_BITS) - 1
 # A line of a document: location, SKU, disposition, signed quantity, movements.
 Line = tuple[str, str, str, int, int]
 
-# What one commit keeps of the open window and of those to come: the open one's start and length,
-# the time zone of each location that has one, and what was booked.
-_Saved = tuple[int, int, dict[str, str], list[Entry]]
+# What waits for a window that is still to come, with its business date (ordinal): the catalogue may
+# be another by then.
+Waiting = tuple[int, Entry]
 
 # A group is what shares a document: business date (ordinal), and type.
 Group = tuple[int, str]
@@ -52,6 +52,20 @@ class Place(NamedTuple):
     sums: tuple[Sums, Sums, Sums]
 
 
+class _Saved(msgspec.Struct, array_like=True, gc=False):
+    """What one commit keeps of the open window and of those to come.
+
+    The open one's start and length, the time zone of each location that has one, what was booked,
+    and what has waited since an earlier window.
+    """
+
+    start: int | None
+    length: int
+    zones: dict[str, str]
+    entries: list[Entry]
+    waiting: list[Waiting] = []
+
+
 class Window:
     """The open window: what each SKU's stock changed by, grouped as the documents will be.
 
@@ -63,7 +77,8 @@ class Window:
         self.length = length
         self.start: int | None = None
         self.unsaved: list[Entry] = []
-        self._waiting: list[Entry] = []
+        self._waiting: list[Waiting] = []
+        self._unsaved_waiting: list[Waiting] = []
         self._groups: dict[Group, dict[str, tuple[Sums, Sums, Sums]]] = {}
         self._places: dict[str, dict[str, Place]] = {}
         self._timezone_of = timezone_of
@@ -95,10 +110,8 @@ class Window:
             place = None if places is None else places.get(location)
             if place is None or not place[0] <= at < place[1]:
                 if at >= self._end:
-                    self._zone_of(location)  # so that it is saved with the entry
-                    self._waiting.append(
-                        (kind, at, location, sku, disposition, quantity, counts_as)
-                    )
+                    entry = (kind, at, location, sku, disposition, quantity, counts_as)
+                    self._waiting.append((self._date_at(location, at), entry))
                     continue
                 place = self._find_place(kind, location, at)
             sums = place[2][disposition]
@@ -106,20 +119,30 @@ class Window:
 
     def _find_place(self, kind: str, location: str, at: int) -> Place:
         """Return where a stock change of the instant is summed, and remember it for the next."""
-        zone = self._zone_of(location)
-        if zone is None:
-            start, length = at - at % DAY, DAY
-            day = at // DAY + EPOCH_ORDINAL
-        else:
-            start, length = at - at % QUARTER_HOUR, QUARTER_HOUR
-            day = self._local_date(zone, at // QUARTER_HOUR)
+        length = DAY if self._zone_of(location) is None else QUARTER_HOUR
+        start = at - at % length
+        sums = self._sums(self._date_at(location, at), kind, location)
+        place = Place(start, min(start + length, self._end), sums)
+        self._places.setdefault(kind, {})[location] = place
+        return place
+
+    def _sums(self, day: int, kind: str, location: str) -> tuple[Sums, Sums, Sums]:
         group = self._groups.setdefault((day, kind), {})
         sums = group.get(location)
         if sums is None:
             sums = group[location] = ({}, {}, {})
-        place = Place(start, min(start + length, self._end), sums)
-        self._places.setdefault(kind, {})[location] = place
-        return place
+        return sums
+
+    def _take_up_waiting(self) -> None:
+        """Add to the open window what has waited for it."""
+        waiting, self._waiting = self._waiting, []
+        for day, entry in waiting:
+            kind, at, location, sku, disposition, quantity, counts_as = entry
+            if at >= self._end:
+                self._waiting.append((day, entry))
+                continue
+            sums = self._sums(day, kind, location)[disposition]
+            sums[sku] = sums.get(sku, 0) + (quantity << COUNT_BITS) + counts_as
 
     def close(self, sequence: int, next_length: int) -> list[Posting]:
         """Return the open window's documents, numbered from `sequence`, and open the next one.
@@ -130,8 +153,7 @@ class Window:
             self.length = next_length
             return []
         end = self._end
-        waiting, self._waiting = self._waiting, []
-        self._add(waiting)
+        self._take_up_waiting()
         documents: list[Posting] = []
         for (day, kind), places in sorted(self._groups.items()):
             lines = list(_lines_of(places))
@@ -143,20 +165,21 @@ class Window:
         self._places = {}
         self.length = next_length
         self.start = end - end % next_length if self._waiting else None
-        self.unsaved = list(self._waiting)
+        self.unsaved = []
+        self._unsaved_waiting = list(self._waiting)
         return documents
 
     def take_changes(self) -> bytes | None:
         """Return what was booked since the last call, for the store."""
-        if not self.unsaved:
+        if not self.unsaved and not self._unsaved_waiting:
             return None
         zones = {}
         if self._zoned:
             booked = self._zoned.intersection([entry[2] for entry in self.unsaved])
             zones = {place: zone.key for place in sorted(booked) if (zone := self._zone_of(place))}
-        packed = msgspec.msgpack.encode([self.start, self.length, zones, self.unsaved])
-        self.unsaved = []
-        return packed
+        saved = _Saved(self.start, self.length, zones, self.unsaved, self._unsaved_waiting)
+        self.unsaved, self._unsaved_waiting = [], []
+        return msgspec.msgpack.encode(saved)
 
     def restore(self, saved: Iterable[bytes]) -> None:
         """Take up what `take_changes` gave before.
@@ -165,11 +188,13 @@ class Window:
         had, whatever the rules and the catalogue say by now.
         """
         for packed in saved:
-            self.start, self.length, zones, entries = msgspec.msgpack.decode(packed, type=_Saved)
-            known = {place: ZoneInfo(name) for place, name in zones.items()}
+            found = msgspec.msgpack.decode(packed, type=_Saved)
+            self.start, self.length = found.start, found.length
+            known = {place: ZoneInfo(name) for place, name in found.zones.items()}
             self._places.clear()
-            self._zones = {entry[2]: known.get(entry[2]) for entry in entries}
-            self._add(entries)
+            self._zones = {entry[2]: known.get(entry[2]) for entry in found.entries}
+            self._waiting += found.waiting
+            self._add(found.entries)
         self.forget_zones()
 
     def forget_zones(self) -> None:
@@ -186,7 +211,12 @@ class Window:
                 self._zoned.add(location)
         return self._zones[location]
 
-    def _local_date(self, zone: ZoneInfo, quarter: int) -> int:
+    def _date_at(self, location: str, at: int) -> int:
+        """Return the business date (ordinal) of an instant at the location."""
+        zone = self._zone_of(location)
+        if zone is None:
+            return at // DAY + EPOCH_ORDINAL
+        quarter = at // QUARTER_HOUR
         key = (zone.key, quarter)
         found = self._dates.get(key)
         if found is None:

@@ -455,3 +455,28 @@ def test_the_end_of_an_interval_is_no_cause_of_what_it_held_back(
     (_, told) = run.topics["availability.web"]
     assert (told["available"], told["computed_at"][11:19]) == (9, "12:10:00")
     assert (told["cause"]["source"], told["cause"]["id"]) == (sold["source"], sold["id"])
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_waits_for_a_window_to_come_keeps_its_business_date(
+    restarts: bool, tmp_path: Path
+) -> None:
+    """It has that of when it was booked, whatever the catalogue says when its window opens."""
+
+    def rules(timezone: str) -> dict[str, Any]:
+        return {
+            "channels": {"web": {}},
+            "settings": {"erp": {"window": "1m"}},
+            "locations": [{"location": "L", "timezone": timezone}],
+        }
+
+    run = EngineRun(rules_folder(rules("UTC"), tmp_path), "wall")
+    noon = parse_instant("2026-11-20T12:00:00Z")
+    run.feed(movement_line("12:00:30 receipt A@L 9", 1), noon + 30 * SECOND)
+    run.feed(movement_line("12:03:40 sale A@L 1", 2), noon + 31 * SECOND)
+    run.restart(rules("Pacific/Kiritimati"))
+    run.advance(noon + 130 * SECOND)
+    if restarts:
+        run.restart()
+    run.advance(noon + 300 * SECOND)
+    assert [told["business_date"] for told in run.postings] == ["2026-11-20", "2026-11-20"]
