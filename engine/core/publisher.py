@@ -156,6 +156,7 @@ class Publisher:
                 identity = (rule_trace or record.trail[-1])[:3]
                 cause = Cause(*identity)
             began = rule_trace[6] if rule_trace else record.touched_at
+            # Made here and not by `_line`: this runs for every publication that nothing holds back.
             version, status_name = last.version + 1, STATUS_NAMES[status]
             line = Availability(
                 name, face.outlet.name, None, value, status_name, version, time, cause

@@ -175,7 +175,6 @@ class Throttle:
         self._fire_timers(last_tick)
         self.rest()
         self._fire_timers(last_tick)
-        self.rest()
 
     def take(self, now: int) -> Iterator[Change]:
         """Yield what is to be published on the tick, most at risk first.
