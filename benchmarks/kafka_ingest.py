@@ -14,7 +14,7 @@ from benchmarks.inv1_lines import CHANNELS
 from benchmarks.kafka_log import PARTITIONS
 from benchmarks.kafka_workers import Worker, running_broker, start
 from engine.kafka.catalogue import wanted
-from engine.kafka.clients import make_producer
+from engine.kafka.clients import make_producer, running
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import create
 
@@ -63,7 +63,7 @@ async def _produce(settings: KafkaSettings, lines: Path) -> int:
     """Send the lines in whole batches, to the partitions in turn; returns how many they are."""
     topic = settings.topic("movements.pos")
     count = 0
-    async with make_producer(settings, "bench") as producer:
+    async with running(make_producer(settings, "bench")) as producer:
         for number, chunk in enumerate(_chunks(lines.read_bytes().splitlines())):
             await _send(producer, topic, number % PARTITIONS, chunk)
             count += len(chunk)

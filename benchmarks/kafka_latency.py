@@ -39,7 +39,7 @@ from benchmarks.latency import (
 from engine.contracts.instants import parse_instant
 from engine.kafka.batches import Record, read_whole_records
 from engine.kafka.catalogue import AVAILABILITY, of_channel, wanted
-from engine.kafka.clients import make_consumer, make_producer
+from engine.kafka.clients import make_consumer, make_producer, running
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import create
 
@@ -171,7 +171,7 @@ async def _measure(
 
 async def _produce_openings(settings: KafkaSettings) -> None:
     lines = list(opening_lines())
-    async with make_producer(settings, "bench") as producer:
+    async with running(make_producer(settings, "bench")) as producer:
         for number, begin in enumerate(range(0, len(lines), BATCH)):
             batch = producer.create_batch()
             for line in lines[begin : begin + BATCH]:
@@ -194,7 +194,7 @@ async def _offer(settings: KafkaSettings, rate: int, seconds: int) -> list[float
     """Produce sales at the rate; returns when each was due to be produced."""
     offered_at: list[float] = []
     topic = settings.topic(TOPIC)
-    async with make_producer(settings, "bench") as producer:
+    async with running(make_producer(settings, "bench")) as producer:
         for number, (due, lines) in enumerate(sales(rate, seconds, time.time())):
             await asyncio.sleep(max(0.0, due - time.time()))
             offered_at.extend([due] * len(lines))

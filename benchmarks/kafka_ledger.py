@@ -14,7 +14,7 @@ from benchmarks.inv1_lines import CHANNELS
 from benchmarks.kafka_log import PARTITIONS, Log, make_timed_topics, write_workload
 from benchmarks.kafka_workers import running_broker, start
 from engine.kafka.catalogue import QUANTITIES, of_channel
-from engine.kafka.clients import make_consumer
+from engine.kafka.clients import make_consumer, running
 from engine.kafka.settings import KafkaSettings
 
 
@@ -70,5 +70,5 @@ async def _messages(settings: KafkaSettings) -> int:
         for channel in CHANNELS
         for number in range(PARTITIONS)
     ]
-    async with make_consumer(settings, "bench") as consumer:
+    async with running(make_consumer(settings, "bench")) as consumer:
         return sum((await consumer.end_offsets(places)).values())

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from benchmarks.inv1_lines import CHANNELS, MS_PER_SECOND, START_MS, InstantText
 from engine.contracts.instants import parse_instant
 from engine.kafka.catalogue import ENVELOPES, Wanted, wanted
-from engine.kafka.clients import make_producer
+from engine.kafka.clients import make_producer, running
 from engine.kafka.contents import write_content
 from engine.kafka.envelopes import ControlEntry, Run, encode_control, encode_movements
 from engine.kafka.partitioning import partition_of
@@ -115,7 +115,7 @@ async def announce(settings: KafkaSettings, at_ms: int) -> None:
     """Put the rules in force in every partition, as of a time."""
     files = {path.name: path.read_bytes() for path in settings.rules.iterdir()}
     topic = settings.topic(ENVELOPES)
-    async with make_producer(settings, "bench") as producer:
+    async with running(make_producer(settings, "bench")) as producer:
         name = await write_content(producer, settings, files)
         entry = encode_control(ControlEntry("rules", name))
         for number in range(PARTITIONS):
@@ -128,7 +128,7 @@ async def write_log(
     """Write envelopes into the log; returns how many they are."""
     topic = settings.topic(ENVELOPES)
     count = 0
-    async with make_producer(settings, "bench") as producer:
+    async with running(make_producer(settings, "bench")) as producer:
         sent = []
         for one in told:
             sent.append(

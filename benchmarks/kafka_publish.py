@@ -21,7 +21,7 @@ from benchmarks.kafka_workers import Worker, running_broker, start
 from engine.contracts.availability import Cause
 from engine.contracts.instants import format_instant
 from engine.kafka.catalogue import QUANTITIES, of_channel
-from engine.kafka.clients import make_producer
+from engine.kafka.clients import make_producer, running
 from engine.kafka.contents import write_content
 from engine.kafka.ledger_record import Message
 from engine.kafka.messages import RULES_KEY, Quantity, RulesNotice
@@ -72,7 +72,7 @@ def measure_publish(skus: int, folder: Path, tell: Callable[[str], None]) -> Pub
 async def _begin(settings: KafkaSettings) -> None:
     """Put the rules in force, as the ledger tells the channels."""
     files = {path.name: path.read_bytes() for path in settings.rules.iterdir()}
-    async with make_producer(settings, "bench") as producer:
+    async with running(make_producer(settings, "bench")) as producer:
         name = await write_content(producer, settings, files)
         notice = _encode(RulesNotice(name, now_ms() * MICROSECONDS_PER_MS))
         for channel in CHANNELS:
@@ -93,7 +93,7 @@ def _round(
 
 
 async def _write(settings: KafkaSettings, skus: int, number: int) -> None:
-    async with make_producer(settings, "bench") as producer:
+    async with running(make_producer(settings, "bench")) as producer:
         for channel in CHANNELS:
             topic = settings.topic(of_channel(QUANTITIES, channel))
             waiting: list[list[Message]] = [[] for _ in range(PARTITIONS)]

@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError
 from engine.contracts.errors import SellableError
 from engine.kafka.catalogue import AVAILABILITY, ENVELOPES, QUANTITIES, TOPICS, wanted
 from engine.kafka.catalogue_topics import CatalogueTopics
-from engine.kafka.clients import make_producer
+from engine.kafka.clients import make_producer, running
 from engine.kafka.contents import Files, name_of, point, pointed, write_content
 from engine.kafka.envelopes import ControlEntry, encode_control
 from engine.kafka.settings import KafkaSettings
@@ -83,7 +83,7 @@ class Announcer:
         while not self._stop.is_set():
             try:
                 async with (
-                    make_producer(self._settings, "announcer") as producer,
+                    running(make_producer(self._settings, "announcer")) as producer,
                     CatalogueTopics(self._settings, self._metrics) as catalogue,
                 ):
                     await self._watch(producer, catalogue)

@@ -21,7 +21,7 @@ from engine.kafka.changelog import BATCH_BYTES
 from engine.kafka.channel_publisher import ChannelPublisher, Publication
 from engine.kafka.channel_snapshot import ChannelCut, ChannelCuts, channel_snapshot
 from engine.kafka.channel_standing import TELL_EVERY_S, ChannelTold, encode_standing
-from engine.kafka.clients import make_consumer
+from engine.kafka.clients import make_consumer, running
 from engine.kafka.contents import Contents
 from engine.kafka.fencing import RENEW_AFTER_S, Identity, claim, fenced_producer, renew
 from engine.kafka.lag import Lag
@@ -101,20 +101,19 @@ class ChannelOwner:
             max_poll_records=BATCHES_AT_ONCE,
         )
         try:
-            await consumer.start()
-            read_whole_records(consumer)
-            await self._rebuild(consumer, availability, quantities)
-            lag = Lag(consumer, self._metrics)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._read(consumer, lag))
-                tasks.create_task(_measure(lag, quantities))
-                tasks.create_task(self._tell(producer))
-                tasks.create_task(self._snapshot(producer))
-                tasks.create_task(self._renew(identity, written))
+            async with running(consumer):
+                read_whole_records(consumer)
+                await self._rebuild(consumer, availability, quantities)
+                lag = Lag(consumer, self._metrics)
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._read(consumer, lag))
+                    tasks.create_task(_measure(lag, quantities))
+                    tasks.create_task(self._tell(producer))
+                    tasks.create_task(self._snapshot(producer))
+                    tasks.create_task(self._renew(identity, written))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
         finally:
-            await consumer.stop()
             await producer.stop()
 
     async def rest(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -12,6 +14,7 @@ from aiokafka.helpers import create_ssl_context
 from engine.kafka.packing import pack_quickly
 from engine.kafka.settings import SASL, KafkaSettings, SettingsError
 
+Client = TypeVar("Client", AIOKafkaConsumer, AIOKafkaProducer)
 HEARTBEATS_PER_SESSION = 3
 PRODUCER_BATCH_BYTES = 512 * 1024
 MAX_REQUEST_BYTES = 8 * 1024 * 1024
@@ -113,6 +116,23 @@ def make_producer(settings: KafkaSettings, kind: str, **more: Any) -> AIOKafkaPr
         "compression_type": None if settings.compression == "none" else settings.compression,
     }
     return AIOKafkaProducer(**{**connection(settings, kind), **words, **more})
+
+
+@asynccontextmanager
+async def running(client: Client) -> AsyncIterator[Client]:
+    """A consumer or producer, started, and stopped whatever happens.
+
+    aiokafka's own `async with` leaves one behind that could not be started, with its connections:
+    whoever tries again while the brokers are away would gather them.
+
+    Raises:
+        KafkaError: the brokers refuse.
+    """
+    try:
+        await client.start()
+        yield client
+    finally:
+        await client.stop()
 
 
 def make_admin(settings: KafkaSettings, kind: str = "admin") -> AIOKafkaAdminClient:

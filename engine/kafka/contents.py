@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from engine.contracts.errors import CorruptStateError
 from engine.kafka.catalogue import CONTENTS
-from engine.kafka.clients import make_consumer
+from engine.kafka.clients import make_consumer, running
 from engine.kafka.settings import KafkaSettings
 
 CHUNK_BYTES: Final = 512 * 1024
@@ -83,7 +83,7 @@ async def pointed(settings: KafkaSettings) -> str | None:
     """
     place = TopicPartition(settings.topic(CONTENTS), 0)
     found: str | None = None
-    async with make_consumer(settings, "contents") as consumer:
+    async with running(make_consumer(settings, "contents")) as consumer:
         consumer.assign([place])
         end = (await consumer.end_offsets([place]))[place]
         await consumer.seek_to_beginning(place)
@@ -125,9 +125,7 @@ async def read_content(settings: KafkaSettings, name: str) -> dict[str, bytes]:
         KafkaError: the brokers refuse.
     """
     place = TopicPartition(settings.topic(CONTENTS), 0)
-    consumer = make_consumer(settings, "contents")
-    await consumer.start()
-    try:
+    async with running(make_consumer(settings, "contents")) as consumer:
         consumer.assign([place])
         await consumer.seek_to_beginning(place)
         chunks: dict[int, Chunk] = {}
@@ -139,8 +137,6 @@ async def read_content(settings: KafkaSettings, name: str) -> dict[str, bytes]:
                 chunks[chunk.index] = chunk
                 if len(chunks) == chunk.count:
                     return _unpacked(name, chunks)
-    finally:
-        await consumer.stop()
 
 
 def _messages(name: str, packed: bytes) -> Iterator[tuple[bytes, bytes]]:

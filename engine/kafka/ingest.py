@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final
 
 import structlog
@@ -86,20 +88,18 @@ async def ingest(settings: KafkaSettings, metrics: WorkerMetrics, stop: asyncio.
     sending = Sending(producer, settings.topic(ENVELOPES), partitions, settings, metrics)
     worker = _Ingest(settings, metrics, member, sending, announcer, Router(partitions))
     try:
-        await producer.start()
-        await worker.start(stop)
-        log.info("the worker runs", kind=KIND, partitions=partitions)
-        await worker.work(stop)
+        async with AsyncExitStack() as ending:
+            for end in (producer.stop, member.stop, partial(announcer.lead, False), sending.close):
+                ending.push_async_callback(end)
+            await producer.start()
+            await worker.start(stop)
+            log.info("the worker runs", kind=KIND, partitions=partitions)
+            await worker.work(stop)
     except KafkaError as error:
         raise BrokersError(
             f"the brokers {settings.brokers} refuse: {error!r}",
             "Check the rights of this user and the state of the cluster, and start it again.",
         ) from error
-    finally:
-        await sending.close()
-        await announcer.lead(False)
-        await member.stop()
-        await producer.stop()
     log.info("the worker has stopped", kind=KIND)
 
 

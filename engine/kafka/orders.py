@@ -7,7 +7,7 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 
 from engine.kafka.catalogue import ENVELOPES
-from engine.kafka.clients import make_producer
+from engine.kafka.clients import make_producer, running
 from engine.kafka.contents import write_content
 from engine.kafka.envelopes import ControlEntry, encode_control
 from engine.kafka.partition import DISMISS, REPLAY, SNAPSHOT
@@ -43,7 +43,7 @@ async def order_replay(
         SellableError: the ledger's topics are not as they must be.
         KafkaError: the brokers refuse.
     """
-    async with make_producer(settings, "orders") as producer:
+    async with running(make_producer(settings, "orders")) as producer:
         name = await write_content(producer, settings, {MOVEMENT: movement})
     fields: dict[str, str | int | bool | None] = {"exception": exception, "order": order}
     await _order(settings, ControlEntry(REPLAY, name, {**fields, "accept_old": accept_old}))
@@ -61,7 +61,7 @@ async def order_dismissal(settings: KafkaSettings, exception: str, reason: str) 
 
 async def _order(settings: KafkaSettings, entry: ControlEntry) -> None:
     partitions = await ledger_partitions(settings, (ENVELOPES,))
-    async with make_producer(settings, "orders") as producer:
+    async with running(make_producer(settings, "orders")) as producer:
         await _tell_all(producer, settings.topic(ENVELOPES), partitions, encode_control(entry))
 
 

@@ -20,7 +20,7 @@ from aiokafka.structs import TopicPartition
 
 from engine.kafka.catalogue import ENVELOPES, QUANTITIES, STANDINGS, of_channel
 from engine.kafka.channel_owner import ChannelOwner
-from engine.kafka.clients import make_member
+from engine.kafka.clients import make_member, running
 from engine.kafka.contents import Contents
 from engine.kafka.partitioning import murmur2
 from engine.kafka.running import check_topics, ledger_partitions, run_until_stopped
@@ -96,18 +96,17 @@ async def publish(settings: KafkaSettings, metrics: WorkerMetrics, stop: asyncio
     member = make_member(
         settings, KIND, partition_assignment_strategy=(WholeTopics,), max_poll_records=1
     )
-    await member.start()
-    try:
-        prefix = settings.topic(of_channel(QUANTITIES, ""))
-        member.subscribe(pattern=f"^{re.escape(prefix)}.+$", listener=worker.listener(member))
-        log.info("the worker runs", kind=KIND)
-        while not stop.is_set():
-            # Nothing is ever read through the group: it only tells who owns what.
-            await member.getmany(timeout_ms=POLL_MS)
-            worker.check()
-    finally:
-        await worker.stop()
-        await member.stop()
+    async with running(member):
+        try:
+            prefix = settings.topic(of_channel(QUANTITIES, ""))
+            member.subscribe(pattern=f"^{re.escape(prefix)}.+$", listener=worker.listener(member))
+            log.info("the worker runs", kind=KIND)
+            while not stop.is_set():
+                # Nothing is ever read through the group: it only tells who owns what.
+                await member.getmany(timeout_ms=POLL_MS)
+                worker.check()
+        finally:
+            await worker.stop()
     log.info("the worker has stopped", kind=KIND)
 
 

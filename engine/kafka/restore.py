@@ -9,7 +9,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from engine.kafka.batches import Record, read_whole_records
-from engine.kafka.clients import make_consumer
+from engine.kafka.clients import make_consumer, running
 from engine.kafka.ledger_record import CLAIM
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.table import LocalTable
@@ -52,9 +52,8 @@ async def restore(settings: KafkaSettings, tables: Sequence[Restoring], progress
         fetch_max_bytes=FETCH_BYTES * len(missing),
         max_poll_records=BATCHES_AT_ONCE,
     )
-    await consumer.start()
-    read_whole_records(consumer)
-    try:
+    async with running(consumer):
+        read_whole_records(consumer)
         consumer.assign(list(missing))
         for place, one in missing.items():
             one.begin = one.table.position.next_offset
@@ -65,8 +64,6 @@ async def restore(settings: KafkaSettings, tables: Sequence[Restoring], progress
                     for records in batches:
                         follow(missing[place], records)
             await _finish(consumer, missing, progress)
-    finally:
-        await consumer.stop()
 
 
 def follow(one: Restoring, records: Sequence[Record]) -> None:

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from engine.contracts.errors import UsageError
 from engine.kafka.catalogue import TOPICS, Direction
-from engine.kafka.clients import make_producer
+from engine.kafka.clients import make_producer, running
 from engine.kafka.running import check_topics
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import BrokersError
@@ -43,7 +43,9 @@ async def send_lines(settings: KafkaSettings, topic: str, lines: Iterable[bytes]
     sent = 0
     under_way: deque[asyncio.Future[object]] = deque()
     try:
-        async with make_producer(settings, "send", linger_ms=settings.linger_ms) as producer:
+        async with running(
+            make_producer(settings, "send", linger_ms=settings.linger_ms)
+        ) as producer:
             for line in lines:
                 payload = line.strip(b"\r\n")
                 if not payload.strip():

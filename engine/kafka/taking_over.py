@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from engine.contracts.errors import CorruptStateError
 from engine.kafka.catalogue import DELETE_RETENTION_MS, ENVELOPES
 from engine.kafka.changelog import BATCH_BYTES, Changelog, Written, written_ahead
-from engine.kafka.clients import make_consumer
+from engine.kafka.clients import make_consumer, running
 from engine.kafka.contents import Contents
 from engine.kafka.fencing import Identity, claim, fenced_producer, renew
 from engine.kafka.ledger_record import (
@@ -86,7 +86,7 @@ class TakingOver:
             KafkaError: the brokers refuse.
         """
         async with AsyncExitStack() as undo:
-            claimed = await asyncio.gather(*(self._claim(number, undo) for number in numbers))
+            claimed = await self._claim_all(numbers, undo)
             await self._restore(claimed)
             owners = [await self._open(one) for one in claimed]
             await self._check_envelopes(owners)
@@ -97,6 +97,20 @@ class TakingOver:
             return owners
 
     # --- claim ---------------------------------------------------------------------------------
+
+    async def _claim_all(self, numbers: Collection[int], undo: AsyncExitStack) -> list[Claimed]:
+        """Claim all at once; when one fails the others have ended, and left to `undo` what is open.
+
+        Raises:
+            FencedError: another worker took one over meanwhile.
+            KafkaError: the brokers refuse.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                claims = [tasks.create_task(self._claim(number, undo)) for number in numbers]
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
+        return [one.result() for one in claims]
 
     async def _claim(self, number: int, undo: AsyncExitStack) -> Claimed:
         settings = self._settings
@@ -198,12 +212,8 @@ class TakingOver:
         """
         topic = self._settings.topic(ENVELOPES)
         places = {TopicPartition(topic, owner.partition.number): owner for owner in owners}
-        consumer = make_consumer(self._settings, "check")
-        await consumer.start()
-        try:
+        async with running(make_consumer(self._settings, "check")) as consumer:
             begins, ends = await _borders(consumer, list(places))
-        finally:
-            await consumer.stop()
         for place, owner in places.items():
             offset = owner.partition.next_offset
             if not begins[place] <= offset <= ends[place]:

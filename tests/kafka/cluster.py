@@ -12,7 +12,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from engine.kafka.catalogue import ENVELOPES, wanted
-from engine.kafka.clients import make_consumer, make_producer
+from engine.kafka.clients import make_consumer, make_producer, running
 from engine.kafka.envelopes import Entry, Movements, decode
 from engine.kafka.ingest import ingest
 from engine.kafka.settings import KafkaSettings
@@ -56,7 +56,7 @@ async def send(
     settings: KafkaSettings, topic: str, values: Iterable[bytes | None], **more: object
 ) -> None:
     """Send messages to a topic, without keys, and wait until they are durable."""
-    async with make_producer(settings, "test") as producer:
+    async with running(make_producer(settings, "test")) as producer:
         name = settings.topic(topic)
         # A message without a value needs a key; none of the others has one.
         sent = [
@@ -136,7 +136,7 @@ async def read_all(settings: KafkaSettings, topic: str) -> list[ConsumerRecord]:
     """Every message that is in a topic now."""
     name = settings.topic(topic)
     found: list[ConsumerRecord] = []
-    async with make_consumer(settings, "test") as consumer:
+    async with running(make_consumer(settings, "test")) as consumer:
         partitions = consumer.partitions_for_topic(name) or await _partitions(consumer, name)
         places = [TopicPartition(name, each) for each in sorted(partitions)]
         consumer.assign(places)

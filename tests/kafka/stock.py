@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.kafka.catalogue import ENVELOPES, SNAPSHOTS
-from engine.kafka.clients import make_producer
+from engine.kafka.clients import make_producer, running
 from engine.kafka.contents import write_content
 from engine.kafka.envelopes import ControlEntry, Run, encode_control, encode_movements
 from engine.kafka.orders import order_snapshot
@@ -104,7 +104,7 @@ class Envelopes:
         """Announce rules to every partition; by default those of the rules folder."""
         folder = self._settings.rules
         found = files or {path.name: path.read_bytes() for path in folder.iterdir()}
-        async with make_producer(self._settings, "test") as producer:
+        async with running(make_producer(self._settings, "test")) as producer:
             name = await write_content(producer, self._settings, found)
         for number in range(self._settings.partitions):
             await self.write(number, encode_control(ControlEntry("rules", name)))
@@ -117,7 +117,7 @@ class Envelopes:
             by_partition[_partition(line, self._settings.partitions)].append((self._offset, line))
             self._offset += 1
         topic = self._settings.topic(ENVELOPES)
-        async with make_producer(self._settings, "test") as producer:
+        async with running(make_producer(self._settings, "test")) as producer:
             sent = [
                 await producer.send(topic, _envelope(some), partition=number)
                 for number, told in sorted(by_partition.items())
@@ -127,7 +127,7 @@ class Envelopes:
 
     async def write(self, number: int, value: bytes | None) -> None:
         """Write any message into a partition."""
-        async with make_producer(self._settings, "test") as producer:
+        async with running(make_producer(self._settings, "test")) as producer:
             key = b"none" if value is None else None
             topic = self._settings.topic(ENVELOPES)
             await producer.send_and_wait(topic, value, key=key, partition=number)

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from engine.kafka.announce import load_files
 from engine.kafka.catalogue import of_channel, wanted
-from engine.kafka.clients import make_producer
+from engine.kafka.clients import make_producer, running
 from engine.kafka.contents import Contents, point
 from engine.kafka.envelopes import ControlEntry
 from engine.kafka.settings import KafkaSettings
@@ -50,7 +50,7 @@ async def until(log: Log, found: Callable[[], bool]) -> None:
 async def tell(settings: KafkaSettings, topic: str, key: str, value: object) -> None:
     """Write one message of a catalogue topic; None takes a row back."""
     data = None if value is None else json.dumps(value).encode()
-    async with make_producer(settings, "test") as producer:
+    async with running(make_producer(settings, "test")) as producer:
         await producer.send_and_wait(settings.topic(topic), data, key=key.encode())
 
 
@@ -111,7 +111,7 @@ async def test_what_was_not_announced_to_the_end_is_announced_again(
         async with ingesting(settings):
             first = await rules_after(log, settings, 1)
             await asyncio.sleep(1)
-        async with make_producer(settings, "test") as producer:
+        async with running(make_producer(settings, "test")) as producer:
             await point(producer, settings, "rules-before")
         async with ingesting(settings):
             second = await rules_after(log, settings, 2)

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from engine.kafka.catalogue import CONTENTS, wanted
-from engine.kafka.clients import make_producer
+from engine.kafka.clients import make_producer, running
 from engine.kafka.contents import Contents, DamagedContentError, name_of, write_content
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import create
@@ -30,7 +30,7 @@ async def test_a_content_comes_back_byte_for_byte_also_in_many_messages(
     """A catalogue of many items takes more than one message."""
     settings = await made(make_settings)
     large = {**FILES, "big.csv": random.Random(1).randbytes(3_000_000)}
-    async with make_producer(settings, "test") as producer:
+    async with running(make_producer(settings, "test")) as producer:
         names = [await write_content(producer, settings, files) for files in (FILES, large)]
     contents = Contents(settings)
     assert [await contents.read(name) for name in names] == [FILES, large]
@@ -43,7 +43,7 @@ async def test_whoever_reads_a_content_waits_until_it_is_there(make_settings: Ma
     reading = asyncio.create_task(Contents(settings).read(name_of(FILES)))
     await asyncio.sleep(0.2)
     assert not reading.done()
-    async with make_producer(settings, "test") as producer:
+    async with running(make_producer(settings, "test")) as producer:
         await write_content(producer, settings, FILES)
     assert await reading == FILES
 
@@ -54,7 +54,7 @@ async def test_a_content_that_is_not_what_its_name_says_is_never_used(
     """It is told as damaged."""
     settings = await made(make_settings)
     name = name_of(FILES)
-    async with make_producer(settings, "test") as producer:
+    async with running(make_producer(settings, "test")) as producer:
         await write_content(producer, settings, {"channels.yaml": b"other"})
         other = name_of({"channels.yaml": b"other"})
         topic = settings.topic(CONTENTS)

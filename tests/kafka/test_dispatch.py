@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from engine.contracts.availability import Availability, Cause
-from engine.kafka.clients import make_consumer, make_producer
+from engine.kafka.clients import make_consumer, make_producer, running
 from engine.kafka.dispatch import dispatch, name_of_place, read_model_of
 from engine.kafka.fencing import claim
 from engine.kafka.read_model import ReadModel, Row
@@ -43,7 +43,7 @@ def publication(
 
 async def publish(settings: KafkaSettings, said: Iterable[Availability]) -> None:
     """Write publications to their topics, as the publish worker does."""
-    async with make_producer(settings, "test") as producer:
+    async with running(make_producer(settings, "test")) as producer:
         for each in said:
             key = each.sku if each.location is None else f"{each.sku}|{each.location}"
             topic = settings.topic(f"availability.{each.channel}")
@@ -202,7 +202,7 @@ async def test_a_message_that_is_no_publication_is_told_and_stops_nothing(
     topic = settings.topic(f"availability.{CHANNEL}")
     said = publication("A", 5, 1)
     await publish(settings, [said, publication("B", 5, 1)])
-    async with make_producer(settings, "test") as producer:
+    async with running(make_producer(settings, "test")) as producer:
         await producer.send_and_wait(topic, b"\xff nonsense", key=b"A")
         await producer.send_and_wait(topic, None, key=b"B")
     with capture_logs() as logs:
@@ -274,7 +274,7 @@ async def test_positions_pass_what_holds_no_message(
     place = TopicPartition(settings.topic(f"availability.{CHANNEL}"), 0)
     await publish(settings, [publication("A", 3, 1)])
     await claim(settings, "somebody", [place])
-    async with make_consumer(settings, "test") as consumer:
+    async with running(make_consumer(settings, "test")) as consumer:
         end = (await consumer.end_offsets([place]))[place]
     assert end > 1
     model = read_model_of(settings)

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from engine.kafka.catalogue import AVAILABILITY, ENVELOPES, EXCEPTIONS, OUTCOMES, of_channel
-from engine.kafka.clients import make_producer
+from engine.kafka.clients import make_producer, running
 from engine.kafka.envelopes import Movements, decode
 from engine.kafka.settings import KafkaSettings
 from tests.kafka.cluster import make_topics, read_all
@@ -41,7 +41,7 @@ async def engine_with(
 
 async def flow(settings: KafkaSettings, lines: Sequence[bytes], seed: int, pause_s: float) -> None:
     """Send the lines, some at a time; a broker that is away is waited for."""
-    async with make_producer(settings, "test") as producer:
+    async with running(make_producer(settings, "test")) as producer:
         sent: list[asyncio.Future[object]] = []
         for topic, chunk in dealt(lines, seed, CHUNK):
             sent += [await producer.send(settings.topic(topic), line) for line in chunk]

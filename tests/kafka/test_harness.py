@@ -7,7 +7,7 @@ from aiokafka import TopicPartition
 from redis.asyncio import Redis
 
 from engine.kafka.catalogue import wanted
-from engine.kafka.clients import make_consumer, make_producer
+from engine.kafka.clients import make_consumer, make_producer, running
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import BrokersError, check, create
 from tests.kafka.broker import Broker
@@ -17,23 +17,15 @@ from tests.kafka.redis_server import RedisServer
 
 async def send(settings: KafkaSettings, value: bytes) -> None:
     """Send one message to the topic `exceptions`."""
-    producer = make_producer(settings, "test")
-    await producer.start()
-    try:
+    async with running(make_producer(settings, "test")) as producer:
         await producer.send_and_wait(settings.topic("exceptions"), value, partition=0)
-    finally:
-        await producer.stop()
 
 
 async def read(settings: KafkaSettings, count: int) -> list[bytes]:
     """Read so many messages of the topic `exceptions`."""
-    consumer = make_consumer(settings, "test")
-    await consumer.start()
-    try:
+    async with running(make_consumer(settings, "test")) as consumer:
         consumer.assign([TopicPartition(settings.topic("exceptions"), 0)])
         return [(await consumer.getone()).value for _ in range(count)]
-    finally:
-        await consumer.stop()
 
 
 async def test_topics_are_made_once_and_are_then_as_the_catalogue_has_them(

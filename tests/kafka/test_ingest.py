@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from engine.contracts.limits import MAX_MOVEMENT_BYTES
 from engine.kafka.catalogue import wanted
-from engine.kafka.clients import make_admin, make_producer
+from engine.kafka.clients import make_admin, make_producer, running
 from engine.kafka.envelopes import ControlEntry
 from engine.kafka.partitioning import partition_of
 from engine.kafka.routing import MAX_CARRIED_BYTES
@@ -109,7 +109,7 @@ async def test_a_message_that_is_longer_than_any_topic_of_ours_takes_goes_on_cut
         replication_factor=1,
         topic_configs={"max.message.bytes": "16000000"},
     )
-    async with make_producer(settings, "test", max_request_size=16_000_000) as producer:
+    async with running(make_producer(settings, "test", max_request_size=16_000_000)) as producer:
         admin = make_admin(settings)
         await admin.start()
         await admin.create_topics([topic])
@@ -142,7 +142,9 @@ async def test_only_committed_messages_of_a_transaction_are_read(
     """What its producer took back was never said."""
     settings = await started(make_settings())
     topic = settings.topic("movements.pos")
-    async with make_producer(settings, "test", transactional_id=settings.topic("t")) as producer:
+    async with running(
+        make_producer(settings, "test", transactional_id=settings.topic("t"))
+    ) as producer:
         for number, keep in enumerate([True, False, True]):
             await producer.begin_transaction()
             for each in range(10):

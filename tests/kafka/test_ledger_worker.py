@@ -13,7 +13,7 @@ from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import CommitFailedError
 
 from engine.kafka.catalogue import CHANGELOG, ENVELOPES, wanted
-from engine.kafka.clients import make_admin, make_consumer
+from engine.kafka.clients import make_admin, make_consumer, running
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import create
 from tests.kafka.cluster import PATIENCE_S, read_all, worker
@@ -123,7 +123,9 @@ async def commit_the_end(settings: KafkaSettings) -> None:
     """Have the group of the ledger commit the ends of all partitions of the log."""
     topic = settings.topic(ENVELOPES)
     places = [TopicPartition(topic, number) for number in range(settings.partitions)]
-    async with make_consumer(settings, "test", group_id=settings.group("ledger")) as consumer:
+    async with running(
+        make_consumer(settings, "test", group_id=settings.group("ledger"))
+    ) as consumer:
         consumer.assign(places)
         ends = await consumer.end_offsets(places)
         async with asyncio.timeout(PATIENCE_S):
@@ -161,7 +163,7 @@ async def delete_envelopes(settings: KafkaSettings) -> None:
     """Take everything out of the log, as too short a retention does."""
     topic = settings.topic(ENVELOPES)
     places = [TopicPartition(topic, number) for number in range(settings.partitions)]
-    async with make_consumer(settings, "test") as consumer:
+    async with running(make_consumer(settings, "test")) as consumer:
         ends = await consumer.end_offsets(places)
     admin = make_admin(settings)
     await admin.start()
@@ -250,7 +252,7 @@ async def until_compacted(settings: KafkaSettings) -> None:
     """Wait until more than half of what was written to the changelog is gone."""
     topic = settings.topic(CHANGELOG)
     places = [TopicPartition(topic, number) for number in range(settings.partitions)]
-    async with make_consumer(settings, "test") as consumer:
+    async with running(make_consumer(settings, "test")) as consumer:
         ends = await consumer.end_offsets(places)
     async with asyncio.timeout(PATIENCE_S):
         while len(await read_all(settings, CHANGELOG)) > sum(ends.values()) / 2:

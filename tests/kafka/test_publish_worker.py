@@ -7,7 +7,7 @@ import json
 import signal
 from pathlib import Path
 
-from engine.kafka.clients import make_producer
+from engine.kafka.clients import make_producer, running
 from engine.kafka.settings import KafkaSettings
 from tests.kafka.cluster import PATIENCE_S, make_topics, read_all, worker
 from tests.kafka.conftest import MakeSettings
@@ -151,7 +151,7 @@ async def test_what_somebody_else_writes_into_the_channels_topics_stops_nothing(
         (b"\0rules", b"x"),
     ]
     for topic in ("quantities.web-shop", "availability.web-shop"):
-        async with make_producer(settings, "test") as producer:
+        async with running(make_producer(settings, "test")) as producer:
             for key, value in poison:
                 await producer.send_and_wait(settings.topic(topic), value, key=key, partition=0)
     until(lambda: one.said().count("cannot be read") >= len(poison), "all of it is told")

@@ -103,8 +103,8 @@ class Replica:
             fetch_max_bytes=FETCH_BYTES * len(self._tables),
             max_poll_records=BATCHES_AT_ONCE,
         )
-        await consumer.start()
         self._consumer = consumer
+        await consumer.start()
         read_whole_records(consumer)
         places = [TopicPartition(self._topic, number) for number in range(len(self._tables))]
         consumer.assign(places)
