@@ -6,6 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
+
+UNTIMED = "untimed"
+
+
+def pytest_configure() -> None:
+    """Hypothesis asserts no timings: a busy machine would fail what is right."""
+    settings.register_profile(UNTIMED, deadline=None)
+    settings.load_profile(UNTIMED)
 
 
 @pytest.fixture(autouse=True)

@@ -217,7 +217,6 @@ TestEngines = Engines.TestCase
 TestEngines.settings = settings(
     max_examples=60,
     stateful_step_count=12,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

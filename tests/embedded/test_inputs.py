@@ -256,7 +256,7 @@ def reference_lines(data: bytes) -> list[tuple[bytes, int, int]]:
     return found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(pieces=PIECES, cuts=st.lists(st.integers(0, 80), max_size=6))
 def test_lines_and_their_places_do_not_depend_on_how_the_bytes_come(
     pieces: list[bytes], cuts: list[int]

@@ -177,7 +177,7 @@ def test_a_row_that_was_cut_by_damage_waits_for_the_mended_file(tmp_path: Path) 
 CELLS = st.text(alphabet='ab",\n é', max_size=4)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     rows=st.lists(st.tuples(CELLS, CELLS), max_size=6),
     cuts=st.lists(st.integers(0, 120), max_size=5),

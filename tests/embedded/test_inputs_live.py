@@ -186,7 +186,7 @@ def read_from_pipe(
     return lines, positions, inputs
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     pieces=st.lists(st.sampled_from([b"\n", b"{a}\n", b"{bb}\r\n", b"{ccc}\n"]), max_size=10),
     count=st.integers(1, 10),

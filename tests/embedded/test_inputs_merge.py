@@ -115,7 +115,7 @@ def test_the_merge_waits_for_the_next_line_of_every_live_input(tmp_path: Path) -
 SECONDS = st.lists(st.one_of(st.none(), st.integers(0, 5)), max_size=8)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(contents=st.lists(SECONDS, min_size=1, max_size=3), limit=st.integers(1, 6))
 def test_the_order_is_that_of_the_lines_alone_wherever_reading_was_cut(
     contents: list[list[int | None]], limit: int

@@ -25,7 +25,7 @@ PACKINGS = ["", ".gz", ".zst"]
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     pieces=st.lists(
         st.sampled_from([b"\n", b"\r\n", b" \n", b"{a}\n", b"{bb}\r\n", b"{ccc}"]), max_size=12

@@ -137,7 +137,7 @@ async def read_all(settings: KafkaSettings, topic: str) -> list[ConsumerRecord]:
     name = settings.topic(topic)
     found: list[ConsumerRecord] = []
     async with running(make_consumer(settings, "test")) as consumer:
-        partitions = consumer.partitions_for_topic(name) or await _partitions(consumer, name)
+        partitions = await _partitions(consumer, name)
         places = [TopicPartition(name, each) for each in sorted(partitions)]
         consumer.assign(places)
         ends: Mapping[TopicPartition, int] = await consumer.end_offsets(places)
@@ -149,10 +149,13 @@ async def read_all(settings: KafkaSettings, topic: str) -> list[ConsumerRecord]:
 
 
 async def _partitions(consumer: AIOKafkaConsumer, name: str) -> set[int]:
-    await consumer.topics()
+    """The partitions of a topic, also of a broker that has only just come back."""
     consumer._client.set_topics([name])
-    await consumer._client.force_metadata_update()
-    found: set[int] = consumer.partitions_for_topic(name) or set()
+    found: set[int] | None = None
+    async with asyncio.timeout(PATIENCE_S):
+        while not found:
+            await consumer._client.force_metadata_update()
+            found = consumer.partitions_for_topic(name)
     return found
 
 

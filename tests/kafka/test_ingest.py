@@ -23,6 +23,7 @@ from engine.rules.mistakes import RulesError
 from engine.telemetry.metrics import WorkerMetrics
 from tests.kafka.broker import Broker
 from tests.kafka.cluster import (
+    PATIENCE_S,
     Log,
     ingesting,
     make_topics,
@@ -169,7 +170,7 @@ async def test_a_worker_that_is_killed_loses_nothing_and_what_it_repeats_is_reco
         for kill in range(3):
             child = worker(settings, "ingest", tmp_path / f"ingest-{kill}.log")
             reached = log.sent() + count // 5
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 while log.sent() < reached and child.process.poll() is None:
                     await log.read()
             child.kill()
@@ -177,7 +178,7 @@ async def test_a_worker_that_is_killed_loses_nothing_and_what_it_repeats_is_reco
         last = worker(settings, "ingest", tmp_path / "ingest-last.log")
         taken = await log.until(count)
         # Those that were killed may have left it nothing to do: it may not even have begun.
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while "the worker runs" not in last.said():
                 await asyncio.sleep(0.05)
         assert last.stop(signal.SIGTERM) == 0, last.said()
@@ -251,7 +252,7 @@ async def test_a_topic_that_was_made_anew_is_told_from_the_one_before(
         await admin.start()
         await admin.delete_topics([topic])
         await admin.close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while topic not in await create(settings, wanted(settings, [])):
                 await asyncio.sleep(0.2)
         async with ingesting(settings):

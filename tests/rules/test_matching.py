@@ -178,7 +178,7 @@ def _load(rules: list[Written]) -> RuleSet:
         return load_rules(write_folder(Path(folder), files))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(rule_sets(), st.sampled_from([0, DAY - 1, DAY, 2 * DAY, 4 * DAY]))
 def test_the_winner_of_every_kind_is_the_one_found_by_comparing_all_rules(
     written: list[Written], instant: int
@@ -196,7 +196,7 @@ def test_the_winner_of_every_kind_is_the_one_found_by_comparing_all_rules(
                     assert (found.name if found else None) == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rule_sets(), st.sampled_from([0, DAY, 3 * DAY]))
 def test_contributions_are_the_channels_that_include_the_location_and_no_exclusion_bars(
     written: list[Written], instant: int
@@ -220,7 +220,7 @@ def test_contributions_are_the_channels_that_include_the_location_and_no_exclusi
             assert [(i, buffer and buffer.units) for i, buffer in found] == expected
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rule_sets(), st.randoms())
 def test_the_order_of_rules_in_the_files_changes_nothing(
     written: list[Written], random: Any

@@ -212,7 +212,7 @@ COMMITS = st.lists(
 
 
 @pytest.mark.parametrize("kind", sorted(STORES))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(commits=COMMITS)
 def test_a_store_is_a_sorted_map(
     kind: str,
