@@ -100,7 +100,8 @@ _SEVERITY: Final[Mapping[str, str]] = MappingProxyType(
 ADVICE: Final[Mapping[str, str]] = MappingProxyType(
     {
         OVERSIZE: "Send less: unknown fields are ignored anyway. The limit is 64 KiB a movement.",
-        MALFORMED: "Send one JSON object in UTF-8 per line or message, then replay what was meant.",
+        MALFORMED: "Send one JSON object in UTF-8 per line or message, in CSV a row with as many "
+        "cells as the first one, then replay what was meant.",
         UNSUPPORTED_SCHEMA: "Send schema 1, or upgrade the engine to one that knows this schema.",
         UNKNOWN_TYPE: "Mend the type at its source, then replay with --set type=...",
         INVALID_FIELD: "Mend the field at its source, then replay with --set FIELD=VALUE.",

@@ -129,6 +129,8 @@ class LineCutter:
         line, size, skipped = b"".join(self._pending), self.unfinished_bytes, self._skipped_bytes
         self._pending.clear()
         self._pending_bytes = self._skipped_bytes = 0
+        if self._plain and self._offset == 0 and line == BYTE_ORDER_MARK:
+            return None  # an empty table: its header, written to it later, begins at its start
         return self._segment([line], size, skipped, 0)
 
     def _keep(self, piece: bytes) -> None:

@@ -31,7 +31,7 @@ from engine.rules.fields import (
 )
 from engine.rules.mistakes import Mistakes, did_you_mean
 from engine.rules.ruleset import RuleSet
-from engine.rules.sources import read_section
+from engine.rules.sources import granularities, read_channels, read_section
 
 CASES_FOLDER = "tests"
 NO_RULE = "none"
@@ -148,29 +148,38 @@ class Case:
 def read_cases(folder: Path, rules: RuleSet | None, mistakes: Mistakes) -> list[Case]:
     """The cases of all files in the order of their names, with every mistake noted.
 
-    Names of channels and rules are checked against `rules`, where there are any.
+    Names of channels are checked against `channels.yaml` as far as it can be read, names of rules
+    against `rules`, where there are any.
     """
-    context: dict[str, object] = {}
+    by_location = _channels(folder, rules)
+    context: dict[str, object] = {CHANNELS: by_location}
     if rules is not None:
-        context[CHANNELS] = [channel.name for channel in rules.channels]
         context[_RULES] = [rule.name for rule in rules.rules]
     cases: list[Case] = []
     below = folder / CASES_FOLDER
     for path in sorted([*below.glob("*.yaml"), *below.glob("*.yml")]):
         name = f"{CASES_FOLDER}/{path.name}"
         if path.suffix == ".yaml":
-            cases += _read_file(path, name, context, rules, mistakes)
+            cases += _read_file(path, name, by_location, context, mistakes)
         else:
             message = "the file is not read, since its name ends with .yml"
             mistakes.add(name, 0, message, f"Rename it to {path.stem}.yaml.")
     return cases
 
 
+def _channels(folder: Path, rules: RuleSet | None) -> Mapping[str, bool | None] | None:
+    """Whether each channel sells by location, None where that, or what there are, is unknown."""
+    if rules is not None:
+        return {channel.name: channel.by_location for channel in rules.channels}
+    noted_before = Mistakes()
+    return granularities(read_channels(folder, noted_before)).by_location
+
+
 def _read_file(
     path: Path,
     name: str,
+    by_location: Mapping[str, bool | None] | None,
     context: Mapping[str, object],
-    rules: RuleSet | None,
     mistakes: Mistakes,
 ) -> Iterator[Case]:
     document = read_document(path, name, mistakes)
@@ -186,7 +195,7 @@ def _read_file(
         place = ("cases", number)
         reading = read_entry(CaseEntry, document, place, value, context, mistakes)
         if reading is not None:
-            _check(document, place, reading, rules, mistakes)
+            _check(document, place, reading, by_location, mistakes)
             yield Case(reading.entry, name, document.line((*place, "name")))
 
 
@@ -194,7 +203,7 @@ def _check(
     document: Document,
     place: Place,
     reading: Reading[CaseEntry],
-    rules: RuleSet | None,
+    by_location: Mapping[str, bool | None] | None,
     mistakes: Mistakes,
 ) -> None:
     entry = reading.entry
@@ -202,14 +211,15 @@ def _check(
         remedy = "Write for example expect: {available: 8}."
         line = document.line((*place, "expect"))
         mistakes.add(document.file, line, "the case expects nothing", remedy)
-    channel = None if rules is None else rules.channel(entry.channel)
-    if channel is None or not reading.sound(("location",)):
+    name = entry.channel
+    located = None if by_location is None else by_location[name]
+    if located is None or not reading.sound(("location",)):
         return
-    if channel.by_location and entry.location is None:
-        message = f"the channel {channel.name!r} publishes a number for each location"
+    if located and entry.location is None:
+        message = f"the channel {name!r} publishes a number for each location"
         line = document.line((*place, "channel"))
         mistakes.add(document.file, line, message, "Add location: to the case.")
-    if not channel.by_location and entry.location is not None:
-        message = f"the channel {channel.name!r} publishes one number for all locations"
+    if not located and entry.location is not None:
+        message = f"the channel {name!r} publishes one number for all locations"
         line = document.line((*place, "location"))
         mistakes.add(document.file, line, message, "Take location: out.")

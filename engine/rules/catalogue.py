@@ -38,6 +38,7 @@ def _read_locations(folder: Path, mistakes: Mistakes) -> dict[str, Location]:
             remedy = "Write an IANA name, such as America/New_York or UTC."
             rows.mistake(line, f"the timezone {describe(zone)} is not known", remedy)
         rows.check_names(line, (("type", kind), ("region", region)))
+        # A location whose name is faulty, or given before, makes the folder faulty anyway.
         found[location] = Location(
             kind, region, tags.read(line, tag_text), zone or DEFAULT_TIMEZONE
         )
@@ -90,7 +91,10 @@ class _Rows:
                 self.mistake(line, f"the {column} {describe(text)} {why}", "Correct the cell.")
 
     def read(self, longest: int) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """Line and cells of each row; the first cell is unique and a name up to `longest`."""
+        """Line and cells of each row, also of one whose first cell is faulty.
+
+        The first cell must be unique, and a name up to `longest`.
+        """
         positions: list[int] | None = None
         width = 0
         first_seen: dict[str, int] = {}
@@ -108,8 +112,8 @@ class _Rows:
                 self.mistake(line, message, "Add or take out commas; empty cells need one too.")
                 continue
             cells = tuple(row[p].strip() if p >= 0 else "" for p in positions)
-            if self._check_key(line, cells[0], longest, first_seen):
-                yield line, cells
+            self._check_key(line, cells[0], longest, first_seen)
+            yield line, cells
 
     def _numbered_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Each row that is not blank, with the line it begins on."""
@@ -148,18 +152,16 @@ class _Rows:
             return []
         return [names.index(name) if name in names else -1 for name in self._columns]
 
-    def _check_key(self, line: int, key: str, longest: int, first_seen: dict[str, int]) -> bool:
+    def _check_key(self, line: int, key: str, longest: int, first_seen: dict[str, int]) -> None:
         column = self._columns[0]
         why = name_fault(key, longest)
         if why:
             self.mistake(line, f"the {column} {describe(key)} {why}", "Correct the cell.")
-            return False
+            return
         first = first_seen.setdefault(key, line)
         if first != line:
             message = f"the {column} {describe(key)} is given twice, first in line {first}"
             self.mistake(line, message, "Keep one of the two rows.")
-            return False
-        return True
 
     def _read_text(self) -> str | None:
         try:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.contracts.errors import UsageError
+from engine.contracts.examination import BYTE_ORDER_MARK
 from engine.embedded.inputs import Inputs
 from engine.embedded.inputs_csv import MAX_ROW_BYTES, CsvRows
 from engine.embedded.inputs_lines import LineCutter
@@ -135,6 +136,17 @@ def test_an_empty_file_has_no_rows(tmp_path: Path) -> None:
     """Of nothing at all no header is asked."""
     assert lines_of([write(tmp_path / "in.csv", b"")]) == []
     assert lines_of([write(tmp_path / "header.csv", HEADER)]) == []
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_a_file_of_a_byte_order_mark_alone_is_empty(tmp_path: Path, packing: str) -> None:
+    """Some programs write the mark although there is nothing to tell; the rows may come later."""
+    path = write(tmp_path / f"in.csv{packing}", BYTE_ORDER_MARK)
+    inputs = Inputs([path])
+    assert all_lines(inputs) == []
+    write(tmp_path / f"in.csv{packing}", BYTE_ORDER_MARK + HEADER + b"1,A,5\n")
+    (line,) = lines_of([path], saved=inputs.positions())
+    assert as_cells(line)["sku"] == "A"
 
 
 @pytest.mark.parametrize("packing", PACKINGS)

@@ -164,6 +164,24 @@ def test_mistakes_in_rules_and_cases_are_told_together(tmp_path: Path) -> None:
     ]
 
 
+def test_cases_are_held_against_the_channels_also_where_rules_have_mistakes(tmp_path: Path) -> None:
+    """All mistakes at once: a wrong rule does not hide that a case names a channel nobody has."""
+    folder = rules_folder(
+        tmp_path,
+        "rules:\n- {name: one, cap: -1}\n",
+        tests__a_yaml="cases:\n"
+        "- {name: a, sku: MILK, channel: wbe, expect: {available: 1}}\n"
+        "- {name: b, sku: MILK, channel: collect, expect: {available: 1}}\n",
+    )
+    with pytest.raises(RulesError) as caught:
+        check_folder(folder)
+    assert [(mistake.file, mistake.line) for mistake in caught.value.mistakes] == [
+        ("a.rules.yaml", 2),
+        ("tests/a.yaml", 2),
+        ("tests/a.yaml", 3),
+    ]
+
+
 def test_a_folder_without_cases_has_no_results(tmp_path: Path) -> None:
     """Tests are optional."""
     assert run_cases(rules_folder(tmp_path, RULES)) == []

@@ -306,6 +306,18 @@ rules:
     assert "a.rules.yaml:3: cap: a whole number is expected, 'many' was found." in str(caught.value)
 
 
+def test_a_row_of_the_catalogue_is_examined_to_its_end(tmp_path: Path) -> None:
+    """A faulty name, or one given twice, does not hide the faults of the cells after it."""
+    rows = "location,type,region,tags,timezone\nS|1,,,,Nowhere\nS2,,,,\nS2,a|b,,,\n"
+    found = mistakes_of(rules_folder(tmp_path, "", locations_csv=rows))
+    assert [(mistake.line, mistake.message.split("'")[0]) for mistake in found] == [
+        (2, "the location "),
+        (2, "the timezone "),
+        (4, "the location "),
+        (4, "the type "),
+    ]
+
+
 def test_a_faulty_channel_does_not_make_the_rules_that_name_it_faulty(tmp_path: Path) -> None:
     """A channel whose entry has a mistake is still known by its name."""
     channels = "channels:\n  web: {granularity: shop}\n  market: text\n"
