@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.helpers import create_ssl_context
 
 from engine.kafka.packing import pack_quickly
@@ -20,6 +23,7 @@ PRODUCER_BATCH_BYTES = 512 * 1024
 MAX_REQUEST_BYTES = 8 * 1024 * 1024
 """Longest message that a worker sends: an exception may hold an incoming message of 1 MiB, with six
 bytes for each of its own where these are control characters."""
+START_AGAIN_S = 0.5
 METADATA_AGE_MS = 5_000
 """New topics `movements.*` are found after so long."""
 FETCH_WAIT_MS = 100
@@ -119,20 +123,38 @@ def make_producer(settings: KafkaSettings, kind: str, **more: Any) -> AIOKafkaPr
 
 
 @asynccontextmanager
-async def running(client: Client) -> AsyncIterator[Client]:
-    """A consumer or producer, started, and stopped whatever happens.
+async def running(client: Client, patient: bool = False) -> AsyncIterator[Client]:
+    """A consumer or producer, started, and stopped whatever happens; a patient one waits to start.
 
     aiokafka's own `async with` leaves one behind that could not be started, with its connections:
     whoever tries again while the brokers are away would gather them.
 
     Raises:
-        KafkaError: the brokers refuse.
+        KafkaError: the brokers refuse, or they are away and it is not patient.
     """
     try:
-        await client.start()
+        await (start_patiently(client) if patient else client.start())
         yield client
     finally:
         await client.stop()
+
+
+async def start_patiently(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """Start a client as soon as the brokers can be reached, however long they are away.
+
+    For a worker at work: it ends for nothing that passes.
+
+    Raises:
+        KafkaError: the brokers refuse.
+    """
+    while True:
+        try:
+            await client.start()
+            return
+        except KafkaConnectionError as error:
+            log = structlog.get_logger("sellable.worker")
+            log.warning("the brokers are away, trying again", error=str(error))
+            await asyncio.sleep(START_AGAIN_S)
 
 
 def make_admin(settings: KafkaSettings, kind: str = "admin") -> AIOKafkaAdminClient:

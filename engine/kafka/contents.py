@@ -83,7 +83,7 @@ async def pointed(settings: KafkaSettings) -> str | None:
     """
     place = TopicPartition(settings.topic(CONTENTS), 0)
     found: str | None = None
-    async with running(make_consumer(settings, "contents")) as consumer:
+    async with running(make_consumer(settings, "contents"), patient=True) as consumer:
         consumer.assign([place])
         end = (await consumer.end_offsets([place]))[place]
         await consumer.seek_to_beginning(place)
@@ -125,7 +125,7 @@ async def read_content(settings: KafkaSettings, name: str) -> dict[str, bytes]:
         KafkaError: the brokers refuse.
     """
     place = TopicPartition(settings.topic(CONTENTS), 0)
-    async with running(make_consumer(settings, "contents")) as consumer:
+    async with running(make_consumer(settings, "contents"), patient=True) as consumer:
         consumer.assign([place])
         await consumer.seek_to_beginning(place)
         chunks: dict[int, Chunk] = {}

@@ -11,22 +11,22 @@ import asyncio
 import re
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import AsyncExitStack
 from typing import Final
 
 import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from redis import RedisError
 
 from engine.kafka.catalogue import AVAILABILITY
 from engine.kafka.clients import make_member
 from engine.kafka.lag import Lag
 from engine.kafka.read_model import ROWS_AT_ONCE, ReadModel, Row, field_of
-from engine.kafka.running import run_until_stopped
+from engine.kafka.running import run_until_stopped, telling_refusals
 from engine.kafka.settings import KafkaSettings
-from engine.kafka.topics_admin import BrokersError
 from engine.telemetry.metrics import WorkerMetrics, served
 
 KIND: Final = "dispatch"
@@ -54,7 +54,7 @@ def run(settings: KafkaSettings) -> None:
     """
     settings.refuse_clear_redis()
     metrics = WorkerMetrics()
-    with served(metrics, settings.metrics_listen):
+    with served(metrics, settings.metrics_listen), telling_refusals(settings):
         run_until_stopped(lambda stop: dispatch(settings, metrics, stop))
 
 
@@ -75,25 +75,20 @@ async def dispatch(settings: KafkaSettings, metrics: WorkerMetrics, stop: asynci
 
     Raises:
         SellableError: it cannot start, or must not go on.
+        KafkaError: the brokers refuse.
     """
     log = structlog.get_logger("sellable.dispatch").bind(worker=settings.worker_id)
     member = make_member(settings, KIND, auto_offset_reset="none")
     model = read_model_of(settings)
     worker = _Dispatch(member, model, metrics)
-    try:
+    async with AsyncExitStack() as ending:
+        ending.push_async_callback(model.close)
+        ending.push_async_callback(member.stop)
         member.subscribe(pattern=availability_pattern(settings), listener=worker.places)
         await member.start()
         log.info("the worker runs", kind=KIND)
         while not stop.is_set():
             await worker.step()
-    except KafkaError as error:
-        raise BrokersError(
-            f"the brokers {settings.brokers} refuse: {error!r}",
-            "Check the rights of this user and the state of the cluster, and start it again.",
-        ) from error
-    finally:
-        await member.stop()
-        await model.close()
     log.info("the worker has stopped", kind=KIND)
 
 

@@ -27,7 +27,7 @@ from aiokafka.errors import KafkaTimeoutError, OutOfOrderSequenceNumber, Produce
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from engine.contracts.errors import SellableError
-from engine.kafka.clients import make_producer
+from engine.kafka.clients import make_producer, start_patiently
 from engine.kafka.settings import KafkaSettings
 
 CLAIM_TIMEOUT_MS: Final = 60_000
@@ -89,7 +89,7 @@ async def _show(
     if identity is not None:
         manager.set_pid_and_epoch(identity.producer_id, identity.epoch)
     try:
-        await producer.start()
+        await start_patiently(producer)
         await _empty_transaction(producer, places)
         # This one cannot begin before the markers of the first are written.
         await _empty_transaction(producer, list(places)[:1])
@@ -121,7 +121,7 @@ async def fenced_producer(
     producer._message_accumulator._batch_ttl = math.inf
     producer._txn_manager.set_pid_and_epoch(identity.producer_id, identity.epoch)
     try:
-        await producer.start()
+        await start_patiently(producer)
     except BaseException:
         await producer.stop()
         raise

@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from engine.kafka.announce import Announcer, load_files, read_folder, rules_are_announced
 from engine.kafka.batches import Batch, read_batches
@@ -32,11 +32,15 @@ from engine.kafka.catalogue import (
 from engine.kafka.clients import make_member, make_producer
 from engine.kafka.lag import Lag
 from engine.kafka.routing import Router
-from engine.kafka.running import check_topics, ledger_partitions, run_until_stopped
+from engine.kafka.running import (
+    check_topics,
+    ledger_partitions,
+    run_until_stopped,
+    telling_refusals,
+)
 from engine.kafka.sending import MS_PER_SECOND, Sending
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.sources import Sources
-from engine.kafka.topics_admin import BrokersError
 from engine.telemetry.metrics import WorkerMetrics, served
 
 KIND: Final = "ingest"
@@ -56,7 +60,7 @@ def run(settings: KafkaSettings) -> None:
         SellableError: it cannot start, or must not go on.
     """
     metrics = WorkerMetrics()
-    with served(metrics, settings.metrics_listen):
+    with served(metrics, settings.metrics_listen), telling_refusals(settings):
         run_until_stopped(lambda stop: ingest(settings, metrics, stop))
 
 
@@ -77,6 +81,7 @@ async def ingest(settings: KafkaSettings, metrics: WorkerMetrics, stop: asyncio.
 
     Raises:
         SellableError: it cannot start, or must not go on.
+        KafkaError: the brokers refuse.
     """
     log = structlog.get_logger("sellable.ingest").bind(worker=settings.worker_id)
     load_files(read_folder(settings))  # with mistakes in the rules nothing is started
@@ -87,19 +92,13 @@ async def ingest(settings: KafkaSettings, metrics: WorkerMetrics, stop: asyncio.
     announcer = Announcer(settings, metrics, partitions)
     sending = Sending(producer, settings.topic(ENVELOPES), partitions, settings, metrics)
     worker = _Ingest(settings, metrics, member, sending, announcer, Router(partitions))
-    try:
-        async with AsyncExitStack() as ending:
-            for end in (producer.stop, member.stop, partial(announcer.lead, False), sending.close):
-                ending.push_async_callback(end)
-            await producer.start()
-            await worker.start(stop)
-            log.info("the worker runs", kind=KIND, partitions=partitions)
-            await worker.work(stop)
-    except KafkaError as error:
-        raise BrokersError(
-            f"the brokers {settings.brokers} refuse: {error!r}",
-            "Check the rights of this user and the state of the cluster, and start it again.",
-        ) from error
+    async with AsyncExitStack() as ending:
+        for end in (producer.stop, member.stop, partial(announcer.lead, False), sending.close):
+            ending.push_async_callback(end)
+        await producer.start()
+        await worker.start(stop)
+        log.info("the worker runs", kind=KIND, partitions=partitions)
+        await worker.work(stop)
     log.info("the worker has stopped", kind=KIND)
 
 

@@ -14,7 +14,12 @@ from engine.kafka.desk import Desk
 from engine.kafka.faust_app import LedgerApp
 from engine.kafka.folder_lock import locked
 from engine.kafka.owner import OUTPUTS
-from engine.kafka.running import check_topics, ledger_partitions, run_until_stopped
+from engine.kafka.running import (
+    check_topics,
+    ledger_partitions,
+    run_until_stopped,
+    telling_refusals,
+)
 from engine.kafka.settings import KafkaSettings
 from engine.telemetry.metrics import WorkerMetrics, served
 
@@ -31,7 +36,11 @@ def run(settings: KafkaSettings) -> None:
         SellableError: a partition cannot go on; the message holds the evidence.
     """
     metrics = WorkerMetrics()
-    with locked(settings.data), served(metrics, settings.metrics_listen):
+    with (
+        locked(settings.data),
+        served(metrics, settings.metrics_listen),
+        telling_refusals(settings),
+    ):
         run_until_stopped(lambda stop: keep_ledger(settings, metrics, stop))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import structlog
@@ -20,10 +21,15 @@ from aiokafka.structs import TopicPartition
 
 from engine.kafka.catalogue import ENVELOPES, QUANTITIES, STANDINGS, of_channel
 from engine.kafka.channel_owner import ChannelOwner
-from engine.kafka.clients import make_member, running
+from engine.kafka.clients import make_member
 from engine.kafka.contents import Contents
 from engine.kafka.partitioning import murmur2
-from engine.kafka.running import check_topics, ledger_partitions, run_until_stopped
+from engine.kafka.running import (
+    check_topics,
+    ledger_partitions,
+    run_until_stopped,
+    telling_refusals,
+)
 from engine.kafka.settings import KafkaSettings
 from engine.telemetry.metrics import WorkerMetrics, served
 
@@ -78,7 +84,7 @@ def run(settings: KafkaSettings) -> None:
         SellableError: a channel cannot go on; the message says why.
     """
     metrics = WorkerMetrics()
-    with served(metrics, settings.metrics_listen):
+    with served(metrics, settings.metrics_listen), telling_refusals(settings):
         run_until_stopped(lambda stop: publish(settings, metrics, stop))
 
 
@@ -96,17 +102,17 @@ async def publish(settings: KafkaSettings, metrics: WorkerMetrics, stop: asyncio
     member = make_member(
         settings, KIND, partition_assignment_strategy=(WholeTopics,), max_poll_records=1
     )
-    async with running(member):
-        try:
-            prefix = settings.topic(of_channel(QUANTITIES, ""))
-            member.subscribe(pattern=f"^{re.escape(prefix)}.+$", listener=worker.listener(member))
-            log.info("the worker runs", kind=KIND)
-            while not stop.is_set():
-                # Nothing is ever read through the group: it only tells who owns what.
-                await member.getmany(timeout_ms=POLL_MS)
-                worker.check()
-        finally:
-            await worker.stop()
+    async with AsyncExitStack() as ending:
+        ending.push_async_callback(member.stop)
+        ending.push_async_callback(worker.stop)
+        await member.start()
+        prefix = settings.topic(of_channel(QUANTITIES, ""))
+        member.subscribe(pattern=f"^{re.escape(prefix)}.+$", listener=worker.listener(member))
+        log.info("the worker runs", kind=KIND)
+        while not stop.is_set():
+            # Nothing is ever read through the group: it only tells who owns what.
+            await member.getmany(timeout_ms=POLL_MS)
+            worker.check()
     log.info("the worker has stopped", kind=KIND)
 
 

@@ -52,7 +52,7 @@ async def restore(settings: KafkaSettings, tables: Sequence[Restoring], progress
         fetch_max_bytes=FETCH_BYTES * len(missing),
         max_poll_records=BATCHES_AT_ONCE,
     )
-    async with running(consumer):
+    async with running(consumer, patient=True):
         read_whole_records(consumer)
         consumer.assign(list(missing))
         for place, one in missing.items():

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 import structlog
+from aiokafka.errors import KafkaError
 
 from engine.contracts.errors import SellableError
 from engine.kafka.settings import KafkaSettings
-from engine.kafka.topics_admin import partitions_of
+from engine.kafka.topics_admin import BrokersError, partitions_of
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -55,6 +57,22 @@ async def _run(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def telling_refusals(settings: KafkaSettings) -> Iterator[None]:
+    """Tell what the brokers refuse in words.
+
+    Raises:
+        BrokersError: they refused something.
+    """
+    try:
+        yield
+    except KafkaError as error:
+        raise BrokersError(
+            f"the brokers {settings.brokers} refuse: {error!r}",
+            "Check the rights of this user and the state of the cluster, and start it again.",
+        ) from error
 
 
 async def check_topics(settings: KafkaSettings, topics: Sequence[str]) -> dict[str, int]:

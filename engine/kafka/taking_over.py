@@ -212,7 +212,7 @@ class TakingOver:
         """
         topic = self._settings.topic(ENVELOPES)
         places = {TopicPartition(topic, owner.partition.number): owner for owner in owners}
-        async with running(make_consumer(self._settings, "check")) as consumer:
+        async with running(make_consumer(self._settings, "check"), patient=True) as consumer:
             begins, ends = await _borders(consumer, list(places))
         for place, owner in places.items():
             offset = owner.partition.next_offset

@@ -8,10 +8,22 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from engine.kafka.clients import Client, make_consumer, make_producer, running
+from engine.kafka.running import telling_refusals
 from engine.kafka.settings import KafkaSettings
+from engine.kafka.topics_admin import BrokersError
 from tests.kafka.conftest import settings_maker
 
 NOBODY = "127.0.0.1:1"
+
+
+def test_what_the_brokers_refuse_is_told_in_words(tmp_path: Path) -> None:
+    """With what to do, and no traceback."""
+    settings = settings_maker(NOBODY, tmp_path)()
+    with (
+        pytest.raises(BrokersError, match=f"the brokers {NOBODY} refuse"),
+        telling_refusals(settings),
+    ):
+        raise KafkaConnectionError("away")
 
 
 async def check_is_closed(client: Client) -> None:

@@ -8,10 +8,11 @@ import random
 import pytest
 
 from engine.kafka.catalogue import CONTENTS, wanted
-from engine.kafka.clients import make_producer, running
+from engine.kafka.clients import START_AGAIN_S, make_producer, running
 from engine.kafka.contents import Contents, DamagedContentError, name_of, write_content
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import create
+from tests.kafka.broker import Broker
 from tests.kafka.conftest import MakeSettings
 
 FILES = {"channels.yaml": b"channels: {}\n", "items.csv": b"\xef\xbb\xbfsku\n"}
@@ -45,6 +46,21 @@ async def test_whoever_reads_a_content_waits_until_it_is_there(make_settings: Ma
     assert not reading.done()
     async with running(make_producer(settings, "test")) as producer:
         await write_content(producer, settings, FILES)
+    assert await reading == FILES
+
+
+async def test_whoever_reads_a_content_waits_for_brokers_that_are_away(
+    own_broker: Broker, make_own_settings: MakeSettings
+) -> None:
+    """A worker that meets new rules just then does not end for it."""
+    settings = await made(make_own_settings)
+    async with running(make_producer(settings, "test")) as producer:
+        await write_content(producer, settings, FILES)
+    own_broker.kill()
+    reading = asyncio.create_task(Contents(settings).read(name_of(FILES)))
+    await asyncio.sleep(2 * START_AGAIN_S)
+    assert not reading.done()
+    own_broker.start()
     assert await reading == FILES
 
 

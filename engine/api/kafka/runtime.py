@@ -48,9 +48,8 @@ from engine.kafka.catalogue import CHANGELOG, CONTENTS, ENVELOPES, STANDINGS
 from engine.kafka.clients import make_producer
 from engine.kafka.dispatch import read_model_of
 from engine.kafka.routing import Router
-from engine.kafka.running import check_topics, ledger_partitions
+from engine.kafka.running import check_topics, ledger_partitions, telling_refusals
 from engine.kafka.settings import KafkaSettings
-from engine.kafka.topics_admin import BrokersError
 from engine.rules.shown import RulesShown, show_rules
 
 KIND: Final = "api"
@@ -101,18 +100,13 @@ class KafkaRuntime:
         partitions = await ledger_partitions(settings, (ENVELOPES, CHANGELOG))
         await check_topics(settings, (CONTENTS, STANDINGS))
         parts = _Parts(settings.model_copy(update={"partitions": partitions}), self._most_waiting)
-        try:
+        with telling_refusals(settings):
             async with AsyncExitStack() as ending:
                 for part in (parts.model, parts.remembered, parts.progress, parts.replica):
                     ending.push_async_callback(part.close)
                 ending.push_async_callback(parts.producer.stop)
                 ending.push_async_callback(parts.post.close)
                 await self._serve(parts)
-        except KafkaError as error:
-            raise BrokersError(
-                f"the brokers {settings.brokers} refuse: {error!r}",
-                "Check the rights of this user and the state of the cluster, and start it again.",
-            ) from error
 
     async def _serve(self, parts: _Parts) -> None:
         await parts.producer.start()
