@@ -11,11 +11,13 @@ from typing import Annotated, Final
 import typer
 
 from engine.cli.examples import epilog
+from engine.cli.kafka_settings import with_kafka_settings
 from engine.cli.options import AsJson
 from engine.cli.printing import console, print_json, print_table, say, styled
 from engine.cli.settings import with_settings
 from engine.contracts.errors import EXIT_FAILED, UsageError
 from engine.contracts.instants import parse_duration
+from engine.kafka.settings import KafkaSettings
 from engine.rehearsal import wording
 from engine.rehearsal.faults import parse_fault
 from engine.rehearsal.limits import parse_limits
@@ -26,13 +28,25 @@ from engine.rehearsal.report import write_report
 from engine.rehearsal.result import Result
 from engine.telemetry.logs import set_up_logs
 
+OF_ITS_OWN: Final = (
+    "rules",
+    "data",
+    "sources",
+    "instance_id",
+    "metrics_listen",
+    "redis_url",
+    "redis_prefix",
+)
+"""Settings of workers that a rehearsal chooses itself, or has no use for."""
 SHORTEST: Final = 1_000_000  # microseconds
 VERDICT_STYLES: Final = {"holds": "green", "MISSED": "bold red"}
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("rehearse", epilog=epilog("rehearse"))(with_settings(rehearse))
+    app.command("rehearse", epilog=epilog("rehearse"))(
+        with_kafka_settings(with_settings(rehearse), OF_ITS_OWN)
+    )
 
 
 def rehearse(
@@ -91,7 +105,17 @@ def rehearse(
         Path | None,
         typer.Option("--keep", metavar="DIR", help="Keep the engine's data and outputs there."),
     ] = None,
+    kafka: Annotated[
+        bool,
+        typer.Option(
+            "--kafka",
+            help="Rehearse the workers on Kafka, at --brokers, in topics that are removed "
+            "afterwards.",
+        ),
+    ] = False,
     as_json: AsJson = False,
+    *,
+    settings: KafkaSettings,
     overrides: dict[str, str] | None = None,
 ) -> None:
     """Rehearse a peak: will it hold?
@@ -100,7 +124,7 @@ def rehearse(
     against an engine of its own, by the time of day: each movement is offered when it is due,
     whether the engine keeps up or not. Faults on request: tills offline and then all at once, a
     marketplace that throttles, the engine killed, the ERP away. Then searches how many times the
-    load would still hold.
+    load would still hold. With --kafka the workers are rehearsed, one of each kind.
 
     Prints a verdict against limits and writes a report for whoever decides. The exit status is 0
     when it holds, 1 when a limit is missed.
@@ -120,6 +144,7 @@ def rehearse(
         erp_rate=erp_rate,
         seeks_headroom=headroom,
         overrides=overrides or {},
+        kafka=settings if kafka else None,
     )
     _check_report(report)
     with _progress() as tell:

@@ -101,7 +101,7 @@ class ChannelOwner:
             max_poll_records=BATCHES_AT_ONCE,
         )
         try:
-            async with running(consumer):
+            async with running(consumer, patient=True):
                 read_whole_records(consumer)
                 await self._rebuild(consumer, availability, quantities)
                 lag = Lag(consumer, self._metrics)
@@ -274,7 +274,12 @@ class ChannelOwner:
         self._told_at = now
         publisher = self.publisher
         told = ChannelTold(
-            self._channel, tick, self._published, publisher.pending(), publisher.oldest()
+            self._channel,
+            tick,
+            self._published,
+            publisher.pending(),
+            publisher.by_rate(),
+            publisher.oldest(),
         )
         await sender.send({STANDINGS: [(self._channel.encode(), encode_standing(told), [])]})
 

@@ -342,6 +342,10 @@ class ChannelPublisher:
         """How many keys' last publications differ from their quantities, as of the last tick."""
         return 0 if self._throttle is None else len(self._throttle)
 
+    def by_rate(self) -> int:
+        """How many of the pending keys nothing but the channel's rate holds back."""
+        return 0 if self._throttle is None else self._throttle.by_rate()
+
     def oldest(self) -> int | None:
         """Since when the longest pending key has waited."""
         return None if self._throttle is None else self._throttle.oldest()

@@ -13,14 +13,16 @@ class ChannelTold(msgspec.Struct):
     """Where a channel stands after a tick.
 
     `tick` is the last tick of which everything is told, None before the first; `pending` is how
-    many keys are held back, `oldest` since when the longest of them waits, microseconds;
-    `publications` counts those of the channel's whole history.
+    many keys are held back, `by_rate` how many of them by nothing but the channel's rate, `oldest`
+    since when the longest of them waits, microseconds; `publications` counts those of the channel's
+    whole history.
     """
 
     channel: str
     tick: int | None = None
     publications: int = 0
     pending: int = 0
+    by_rate: int = 0
     oldest: int | None = None
 
 

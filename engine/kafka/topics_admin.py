@@ -84,6 +84,21 @@ async def create(settings: KafkaSettings, wanted: Sequence[Wanted]) -> list[str]
         return made
 
 
+async def remove(settings: KafkaSettings, names: Sequence[str]) -> None:
+    """Remove topics with all that is in them; one that is not there is left out.
+
+    Raises:
+        BrokersError: the brokers cannot be reached or refuse.
+    """
+    async with _Admin(settings) as admin:
+        there = await _partitions(admin, names)
+        if there:
+            answer = await admin.delete_topics(list(there))
+            for name, code in answer.topic_error_codes:
+                if code not in (NO_ERROR, UNKNOWN_TOPIC):
+                    raise _refused(f"the topic {name} was not removed", code, ())
+
+
 async def check(settings: KafkaSettings, wanted: Sequence[Wanted]) -> list[Difference]:
     """Everything about the topics that is not as wanted.
 

@@ -22,10 +22,10 @@ from engine.embedded.collecting import rare_collections
 from engine.embedded.inputs import Inputs
 from engine.embedded.loop import Job, Stop, run
 from engine.embedded.runtime import Runtime, wall_clock
+from engine.rehearsal.samples import SAMPLE_SECONDS, Sample
 from engine.rules.loader import load_rules
 from engine.telemetry.logs import set_up_logs
 
-SAMPLE_SECONDS: Final = 0.1
 KIB: Final = 1024
 
 
@@ -42,21 +42,6 @@ class Configuration(msgspec.Struct):
     overrides: dict[str, str]
     samples: str
     parent: int
-
-
-class Sample(msgspec.Struct):
-    """Where the engine stands: `at` an instant, `cpu` seconds of the process, memory in bytes.
-
-    `pending` are the keys that each channel's limits hold back, `by_rate` those of them that
-    nothing but its rate does.
-    """
-
-    at: int
-    received: int
-    pending: dict[str, int]
-    by_rate: dict[str, int]
-    cpu: float
-    memory: int
 
 
 class Sampler:
@@ -87,11 +72,13 @@ class Sampler:
         if os.getppid() != self._parent:
             self._stop.asked = True
         held_back = runtime.engine.held_back()
+        at = wall_clock()
         sample = Sample(
-            at=wall_clock(),
+            at=at,
             received=runtime.engine.standing.figures.received,
             pending={each.channel.name: each.pending for each in held_back},
             by_rate={each.channel.name: each.by_rate for each in held_back},
+            known_to=at,
             cpu=round(time.process_time(), 3),
             memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB,
         )

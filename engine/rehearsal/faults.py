@@ -33,8 +33,8 @@ _FAULT: Final = re.compile(r"(?P<kind>[a-z-]+)(=(?P<what>[^@]+))?(@(?P<at>[^+]+)
 class Fault:
     """One fault; `start` and `length` are microseconds of the played load.
 
-    `what` is the sources that go offline (a shell pattern) or the channel that throttles; None
-    leaves the choice to the rehearsal.
+    `what` is the sources that go offline (a shell pattern), the channel that throttles, or the part
+    that is killed; None leaves the choice to the rehearsal.
     """
 
     kind: str
@@ -67,7 +67,7 @@ def parse_fault(text: str, duration: int) -> Fault:
     if match is None or match["kind"] not in SAYS:
         raise _wrong(text)
     kind = match["kind"]
-    if match["what"] and kind in (WORKER, ERP):
+    if match["what"] and kind == ERP:
         raise _wrong(text)
     start = _time(text, match["at"]) if match["at"] else _whole(duration // PART_OF_THE_LOAD)
     usual = DOWN if kind == WORKER else max(SECOND, _whole(duration // PART_OF_THE_LOAD))

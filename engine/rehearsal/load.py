@@ -16,6 +16,7 @@ from engine.rehearsal.faults import TILL_CHAIN, Fault, of_kind
 from engine.rehearsal.lines import Shift, look, shifted
 
 SECOND: Final = 1_000_000  # microseconds
+BEFORE: Final = 3_600 * SECOND  # what came before is dated back no further, by the wall clock
 CHAIN_SHARE: Final = 0.3  # of the sales at tills, that go offline when no source is named
 
 Offsets = NDArray[np.int64]
@@ -74,6 +75,20 @@ class Source(Protocol):
 def shift_to(origin: int, start: int, factor: float) -> Shift:
     """Return what moves a recorded instant so that `origin` is at `start`, time compressed."""
     return lambda instant: start + round((instant - origin) / factor)
+
+
+def shift_before(origin: int, first: int, start: int, factor: float) -> Shift:
+    """Return what moves instants before `origin` into the time just before `start`.
+
+    Recorded time from `first` on passes so fast that nothing is dated further back than `BEFORE`;
+    what is after the origin (an expiry) passes at the factor.
+    """
+    fast = max(factor, (origin - first) / BEFORE)
+
+    def shift(instant: int) -> int:
+        return start + round((instant - origin) / (factor if instant > origin else fast))
+
+    return shift
 
 
 def with_tills_offline(load: Load, faults: Sequence[Fault]) -> tuple[Load, dict[Fault, list[str]]]:

@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 
 from engine.rehearsal.delays import Told, by_second, delay_of
-from engine.rehearsal.engine_process import Sample
 from engine.rehearsal.faults import ERP, Fault, of_kind
 from engine.rehearsal.playing import Played
 from engine.rehearsal.result import ChannelResult, EngineResult, ErpResult, Series
+from engine.rehearsal.samples import Sample
 
 SECOND: Final = 1_000_000  # microseconds
 CPU_SECONDS: Final = 1.0  # the shortest time over which the share of a core is told

@@ -9,13 +9,14 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from engine.contracts.errors import UsageError
-from engine.rehearsal.engine_process import Sample
 from engine.rehearsal.faults import MARKETPLACE, WORKER, Fault, of_kind
 from engine.rehearsal.load import SECOND, Load
+from engine.rehearsal.samples import Sample
 from engine.rehearsal.target import RehearsalError, Target
 from engine.rehearsal.watching import Watcher
 from engine.rules.ruleset import RuleSet
@@ -70,7 +71,9 @@ class Played:
         taken = newest.received - self.received >= len(self.load.lines)
         if taken and self.drained is None:
             self.drained = now
-        if self.drained is not None and self.told is None and not any(newest.by_rate.values()):
+        if self.drained is None or self.told is not None or newest.known_to < self.drained:
+            return
+        if not any(newest.by_rate.values()):
             self.told = now
 
 
@@ -173,21 +176,18 @@ class Player:
     def _plan_acts(self, start: int) -> None:
         acts: list[tuple[int, Callable[[], None]]] = []
         for fault in self._kills:
-            acts.append((start + fault.start, self._target.kill))
+            acts.append((start + fault.start, partial(self._target.crash, fault.what)))
             acts.append((start + fault.end, self._start_again))
         for fault, channel in self._channels.items():
-            acts.append((start + fault.start, _throttle(self._target, channel, THROTTLED_TO)))
-            acts.append((start + fault.end, _throttle(self._target, channel, None)))
+            throttle = partial(self._target.throttle, channel)
+            acts.append((start + fault.start, partial(throttle, THROTTLED_TO)))
+            acts.append((start + fault.end, partial(throttle, None)))
         self._acts = sorted(acts, key=lambda act: act[0])
 
     def _start_again(self) -> None:
         began = wall()
         self._target.start()
         self._restarts.append((began, wall()))
-
-
-def _throttle(target: Target, channel: str, rate: str | None) -> Callable[[], None]:
-    return lambda: target.throttle(channel, rate)
 
 
 def _throttled(rules: RuleSet, faults: Sequence[Fault]) -> dict[Fault, str]:

@@ -7,30 +7,41 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from engine import __version__
+from engine.contracts.errors import UsageError
 from engine.contracts.instants import format_duration, format_instant, parse_duration
 from engine.rehearsal import limits as names
 from engine.rehearsal import measuring
 from engine.rehearsal.delays import Offered, Told, delay_of, told_by_channel
-from engine.rehearsal.faults import Fault
+from engine.rehearsal.embedded_target import EmbeddedTargets
+from engine.rehearsal.faults import WORKER, Fault, of_kind
 from engine.rehearsal.generated import Generator
 from engine.rehearsal.headroom import search
+from engine.rehearsal.kafka_target import KafkaTargets
 from engine.rehearsal.limits import judge
-from engine.rehearsal.lines import shifted
-from engine.rehearsal.load import SECOND, Load, Source, shift_to, with_tills_offline
+from engine.rehearsal.lines import look, occurred_at, shifted
+from engine.rehearsal.load import (
+    SECOND,
+    Load,
+    Source,
+    shift_before,
+    shift_to,
+    with_tills_offline,
+)
 from engine.rehearsal.plan import Plan
 from engine.rehearsal.playing import Patience, Played, Player, Tell, wall
 from engine.rehearsal.recording import Recording
 from engine.rehearsal.result import FaultResult, Headroom, Result, Trial
 from engine.rehearsal.result import Played as PlayedResult
-from engine.rehearsal.target import EmbeddedTarget
+from engine.rehearsal.target import Target, Targets
 from engine.rules.loader import load_rules
 from engine.rules.ruleset import RuleSet
 
+ENGINE: Final = "engine"  # the folder of the engine that is rehearsed
 DAY: Final = 86_400 * SECOND
 TRIAL: Final = 6 * SECOND  # how long the load of one try of the search for headroom lasts, at most
 TRIAL_PATIENCE: Final = Patience(3 * SECOND, 0)
@@ -55,6 +66,8 @@ class Rehearsal:
         self._rules: RuleSet = load_rules(plan.rules, self._overrides)
         self._plan = plan
         self._source = _source(plan, self._rules, tell)
+        self._targets = self._make_targets()
+        _check_parts(plan.faults, self._targets)
 
     def run(self) -> Result:
         """Rehearse, and return what was found."""
@@ -62,17 +75,25 @@ class Rehearsal:
         begun_at = wall()
         plan, source = self._plan, self._source
         load, chains = with_tills_offline(source.load(plan.factor, plan.duration), plan.faults)
-        target = self._warm()
-        warmed = target.copy_to(self._folder / "warmed") if plan.seeks_headroom else None
-        self._tell("starting the engine", 0.0)
-        player = Player(target, self._rules, plan.faults)
-        target.start()
-        played = player.play(load, chains, self._patience(), self._tell)
+        self._tell("taking what came before", 0.0)
+        target = self._targets.fresh(self._folder / ENGINE)
+        try:
+            player = Player(target, self._rules, plan.faults)
+            played = self._play(player, target, load, chains)
+        finally:
+            target.discard()
         self._tell("reading what the engine wrote", 1.0)
         told = told_by_channel(played.watcher, Offered(load, played.start))
         cost = measuring.engine(played)
-        found = None if warmed is None else self._search(warmed, cost.cpu_mean)
+        found = self._search(cost.cpu_mean) if plan.seeks_headroom else None
         return self._result(played, told, found, begun_at, time.monotonic() - began)
+
+    def _play(
+        self, player: Player, target: Target, load: Load, chains: Mapping[Fault, list[str]]
+    ) -> Played:
+        self._tell("starting the engine", 0.0)
+        target.start()
+        return player.play(load, chains, self._patience(), self._tell)
 
     def _patience(self) -> Patience:
         """Wait for what is stated, and a little longer; the defaults of limits are there always."""
@@ -83,32 +104,46 @@ class Rehearsal:
 
     # --- steps ---------------------------------------------------------------------------------
 
-    def _warm(self) -> EmbeddedTarget:
-        """Return a target that has taken what came before, as of a day ago."""
-        self._tell("taking what came before", 0.0)
-        plan, source = self._plan, self._source
-        target = EmbeddedTarget(self._folder / "engine", plan.rules, self._overrides)
-        shift = shift_to(source.origin, wall() - DAY, plan.factor)
-        target.warm_up(shifted(line, shift) for line in source.warm_up())
-        return target
+    def _make_targets(self) -> Targets:
+        plan = self._plan
+        if plan.kafka is None:
+            folder = self._folder / "warmed"
+            return EmbeddedTargets(folder, plan.rules, self._overrides, self._a_day_ago)
+        channels = [channel.name for channel in self._rules.channels]
+        return KafkaTargets(plan.kafka, plan.rules, channels, self._overrides, self._just_now)
 
-    def _search(self, warmed: EmbeddedTarget, cpu: float | None) -> Headroom:
-        """Try multiples of the load, each on a fresh copy of what came before it."""
+    def _a_day_ago(self) -> Iterable[bytes]:
+        """What came before, as of a day ago: an event clock takes it."""
+        source = self._source
+        shift = shift_to(source.origin, wall() - DAY, self._plan.factor)
+        return (shifted(line, shift) for line in source.warm_up())
+
+    def _just_now(self) -> Iterable[bytes]:
+        """What came before, close together before now: the clock of the wall takes it."""
+        source = self._source
+        times = (occurred_at(look(line)) for line in source.warm_up())
+        first = min((at for at in times if at is not None), default=source.origin)
+        shift = shift_before(source.origin, first, wall(), self._plan.factor)
+        return (shifted(line, shift) for line in source.warm_up())
+
+    def _search(self, cpu: float | None) -> Headroom:
+        """Try multiples of the load, each where only what came before it was taken."""
         number = 0
 
         def trial_of(times: float) -> Trial:
             nonlocal number
             number += 1
             self._tell(f"trying {times:.3g} times the load", 0.0)
-            target = warmed.copy_to(self._folder / f"trial-{number}")
+            target = self._targets.fresh(self._folder / f"trial-{number}")
             try:
                 return self._try(target, times)
             finally:
+                target.discard()
                 shutil.rmtree(self._folder / f"trial-{number}", ignore_errors=True)
 
         return search(trial_of, cpu)
 
-    def _try(self, target: EmbeddedTarget, times: float) -> Trial:
+    def _try(self, target: Target, times: float) -> Trial:
         plan = self._plan
         duration = min(TRIAL, plan.duration)
         load = self._source.load(plan.factor * times, duration)
@@ -195,7 +230,7 @@ class Rehearsal:
             notes=self._notes(played),
             series=measuring.series(played, dict(told), erp),
             rules=str(plan.rules),
-            runtime="embedded",
+            runtime=self._targets.runtime,
             begun_at=format_instant(begun_at - begun_at % SECOND),
             seconds=round(seconds, 1),
             machine=_machine(),
@@ -249,8 +284,20 @@ def rehearse(plan: Plan, keep: Path | None, tell: Tell) -> Result:
         folder = Path(temporary)
         result = Rehearsal(plan, folder, tell).run()
         if keep is not None:
-            shutil.copytree(folder / "engine", keep, dirs_exist_ok=True)
+            shutil.copytree(folder / ENGINE, keep, dirs_exist_ok=True)
     return result
+
+
+def _check_parts(faults: Iterable[Fault], targets: Targets) -> None:
+    """Check that there is whatever is to be killed by name."""
+    for fault in of_kind(faults, WORKER):
+        if fault.what is not None and fault.what not in targets.parts:
+            raise UsageError(
+                f"there is no {fault.what} to be killed",
+                f"Name one of {', '.join(targets.parts)}, or none."
+                if targets.parts
+                else "The embedded engine is one process: give --fault worker, without a name.",
+            )
 
 
 def _source(plan: Plan, rules: RuleSet, tell: Tell) -> Source:

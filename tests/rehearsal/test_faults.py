@@ -27,7 +27,7 @@ def test_a_fault_is_written_in_a_few_signs(text: str, fault: Fault) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["fire", "", "erp=sap", "worker=1@2s", "erp@soon", "erp@1s+long", "erp@60s", "erp@2m"]
+    "text", ["fire", "", "erp=sap", "erp=1@2s", "erp@soon", "erp@1s+long", "erp@60s", "erp@2m"]
 )
 def test_a_fault_that_cannot_be_is_refused_with_advice(text: str) -> None:
     """Also one that would begin when the load has ended."""

@@ -95,6 +95,7 @@ def test_a_recording_is_played_faster(tmp_path: Path, capfd: pytest.CaptureFixtu
         "--duration soon",
         "--duration 10ms",
         "--fault fire",
+        "--fault worker=ledger",
         "--fault marketplace=nowhere",
         "--limit speed=9",
         "--report /nowhere/report.html",
