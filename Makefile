@@ -61,11 +61,15 @@ endif
 coverage: setup ## The tests that take every branch of the core; fails when one is left out
 	$(BIN)/python -m pytest -q -n $(WORKERS) --cov --cov-report=term $(COVERING)
 
-# All the others: with `make coverage` before, every test has run once.
+# All the others: with `make coverage` before, every test has run once. Those that start servers wait more
+# than they work, so the rest runs beside them, by one process; what it said is printed after them.
 .PHONY: others
 others: setup broker browser ## The tests that `make coverage` leaves out
-	$(BIN)/python -m pytest -q -n $(WORKERS) $(OTHERS)
-	$(BIN)/python -m pytest -q -n 0 $(ALONE)
+	@said=$$(mktemp); trap 'rm -f "$$said"' EXIT; \
+	$(BIN)/python -m pytest -q -n 1 $(OTHERS) >"$$said" 2>&1 & others=$$!; \
+	$(BIN)/python -m pytest -q -n 0 $(ALONE); alone=$$?; \
+	wait $$others; others=$$?; cat "$$said"; \
+	[ $$alone -eq 0 ] && [ $$others -eq 0 ]
 
 .PHONY: cluster
 cluster: setup broker ## Kafka, Redis, the four workers and HTTP on this machine, until Ctrl-C
