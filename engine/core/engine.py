@@ -153,12 +153,25 @@ class Engine:
         if last is None:
             return None
         tick = last + parts.settings.publish_tick
-        if parts.book.dirty:
+        # After a rule edge the next tick comes in any case, and looks at everything itself.
+        if parts.book.dirty and parts.standing.sweep is None:
             publishes = parts.publisher.settle(tick)
             parts.ticked = True
             if publishes:
                 return tick
         return timeline.next_tick(parts, last)
+
+    def next_drained(self, limit: int) -> int | None:
+        """Return the tick to which to let the clock go while what is pending is told to the end.
+
+        None when nothing is published any more up to the instant `limit`. What falls due before
+        the next publication may bring another one, or none: so the clock goes no further than that
+        before it is asked again, and an interruption changes nothing.
+        """
+        due = self.next_publication()
+        if due is None or due > limit:
+            return None
+        return timeline.next_tick_on_the_way(self.parts)
 
     def next_due(self) -> int | None:
         """Return the next instant at which anything falls due."""

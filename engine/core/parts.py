@@ -131,6 +131,7 @@ class Parts:
         standing.rules_from = instant
         if instant is not None:
             standing.sweep = Sweep(records.SKU, instant)
+        self.book.forget_unknown()
         self.save_buckets()
         self.use_plan()
 

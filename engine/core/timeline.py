@@ -71,6 +71,14 @@ def next_due(parts: Parts) -> int | None:
     return expiries[0][0] if expiries and (due is None or expiries[0][0] < due) else due
 
 
+def next_tick_on_the_way(parts: Parts) -> int:
+    """Return the tick on which it shows what the next that falls due has changed."""
+    due = next_due(parts)
+    assert due is not None, "something is to be published"
+    tick = parts.settings.publish_tick
+    return -(-due // tick) * tick
+
+
 def next_tick(parts: Parts, last: int) -> int | None:
     """Return the next tick after the last one at which something may be published."""
     if parts.book.dirty or parts.standing.sweep is not None:

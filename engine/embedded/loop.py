@@ -168,16 +168,16 @@ def _take_batch(runtime: Runtime, inputs: Inputs, doorbell: int | None) -> int:
 
 
 def _drain(runtime: Runtime, job: Job) -> None:
-    """Jump from one due publication to the next, at most `drain` far; then post what is open."""
+    """Go on from one due publication to the next, at most `drain` far; then post what is open."""
     engine = runtime.engine
     clock = engine.clock
     if clock is not None:
         limit = _drained_from(runtime, clock) + engine.rules.settings.drain
         ticks = 0
-        while (due := engine.next_publication()) is not None and due <= limit:
+        while (tick := engine.next_drained(limit)) is not None:
             if job.stop.asked:
                 raise _interrupted()
-            runtime.advance(due)
+            runtime.advance(tick)
             ticks += 1
             if ticks % DRAIN_COMMIT_TICKS == 0:
                 runtime.commit()

@@ -208,6 +208,18 @@ class Book:
         self.young[name] = found
         return found
 
+    def forget_unknown(self) -> None:
+        """Drop SKUs that somebody has asked for, and of which nothing is known yet.
+
+        Under other rules they have to be new again: whether they are in memory is up to where an
+        engine was started, and may not show in what it stores. Called between two movements.
+        """
+        for skus in (self.young, self._old):
+            for name in [
+                name for name, sku in skus.items() if not (sku.record.trail or sku.changed)
+            ]:
+                del skus[name]
+
     def _new_record(self) -> SkuRecord:
         return SkuRecord(epoch=self.epoch, pools=[0] * self.channel_count)
 

@@ -77,10 +77,12 @@ class EngineRun:
         clock = self.engine.clock
         if clock is not None:
             limit = clock + self.rules.settings.drain
-            while (due := self.engine.next_publication()) is not None and due <= limit:
-                self.advance(due)
-                if self.chance.random() < 0.3:
-                    self._commit()
+            while (tick := self.engine.next_drained(limit)) is not None:
+                # A kill comes at any commit; then it is asked for the way again.
+                killed = not self.engine.advance(tick) and self.chance.random() < 0.3
+                self._commit()
+                if not killed:
+                    self.advance(tick)
         self.engine.close_windows()
         self._commit()
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.contracts import records
 from engine.contracts.errors import UsageError
 from engine.contracts.instants import SECOND, parse_duration, parse_instant
 from engine.core import parts, timeline
@@ -204,6 +205,27 @@ BUFFER_FROM_TEN_SECONDS = {
     "channels": {"web": {}},
     "rules": [{"name": "b", "buffer": {"units": 1}, "from": "2026-11-20T12:00:10Z"}],
 }
+
+
+@pytest.mark.parametrize("movement", ["reserve B@L 1 reservation=r", "sale B@L 1"])
+def test_what_is_stored_of_a_new_sku_does_not_depend_on_where_an_engine_started(
+    movement: str, tmp_path: Path
+) -> None:
+    """Whether the engine had looked for it before the rule edge that came first, or had not."""
+    stored = []
+    for restarted in (False, True):
+        folder = tmp_path / str(restarted)
+        folder.mkdir()
+        run = running(BUFFER_FROM_TEN_SECONDS, folder, "12:00:00 receipt A@L 10")
+        line = movement_line(f"12:00:20 {movement}", run.taken)
+        batch = run.engine.prepare([line], lambda _: "test:1")
+        assert run.engine.take(batch, 0) == 0, "the edge comes first, and asks for a commit"
+        run.advance(run.engine.clock or 0)
+        if restarted:
+            run.restart()
+        run.feed_all([line])
+        stored.append(run.store.get(records.sku_name("B")))
+    assert stored[0] == stored[1]
 
 
 def test_by_the_wall_clock_many_keys_are_looked_at_again_some_each_tick_while_others_move(

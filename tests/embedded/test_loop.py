@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -227,6 +228,71 @@ def test_a_drain_that_is_stopped_goes_on_to_where_it_would_have_ended(
     assert [value for value, _ in cut.values()] == [10, 10, 10, 10, 9, 9]
 
 
+class Killed(BaseException):
+    """The process ends at this point."""
+
+
+def killed_at(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let the process end before its commit of the number, of which it writes the outputs only."""
+    commits = itertools.count(1)
+
+    def commit(runtime: Runtime) -> None:
+        if next(commits) == number:
+            runtime.write_outputs()
+            raise Killed
+        COMMIT(runtime)
+
+    monkeypatch.setattr(Runtime, "_commit_once", commit)
+
+
+@pytest.mark.parametrize(
+    ("let_go", "told", "stands_at"),
+    [
+        ("a rule", [(10, "12:00:01"), (9, "12:25:01")], "12:25:01"),
+        ("an expiry", [(10, "12:00:01")], "12:25:01"),
+    ],
+)
+def test_a_drain_that_is_killed_at_any_commit_ends_where_it_would_have_ended(
+    let_go: str,
+    told: list[tuple[int, str]],
+    stands_at: str,
+    tmp_path: Path,
+    clock: TownClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also when what was held back goes on the way, or is nothing new any more."""
+    rule: dict[str, Any] = {"name": "hourly", "min_interval": "1h"}
+    if let_go == "a rule":
+        rule["until"] = "2026-11-20T12:25:00.5Z"
+    rules = {"channels": {"web": {}}, "rules": [rule], "settings": {"snapshot": {"every": "10m"}}}
+
+    def town_of(name: str) -> Town:
+        town = Town(tmp_path / name, clock, rules)
+        town.tell("12:00:00 receipt A@L 10")
+        step = "sale" if let_go == "a rule" else "reserve"
+        end = "" if step == "sale" else " reservation=r expires_at=12:25:00.5"
+        town.tell(f"12:00:10 {step} A@L 1{end}")
+        return town
+
+    whole = town_of("whole")
+    whole.run(EVENT, once=True)
+    assert whole.values() == told
+    assert format_instant(whole.clock_stands_at or 0)[11:19] == stands_at
+    for number in itertools.count(1):
+        killed_at(monkeypatch, number)
+        town = town_of(str(number))
+        try:
+            town.run(EVENT, once=True)
+            break
+        except Killed:
+            monkeypatch.setattr(Runtime, "_commit_once", COMMIT)
+            town.run(EVENT, once=True)
+        for topic in ("availability.web", "reconciliation.snapshots", "reservations.decisions"):
+            assert town.told(topic) == whole.told(topic), (number, topic)
+        assert town.clock_stands_at == whole.clock_stands_at
+    assert number > 4
+
+
 def test_other_rules_after_the_drain_get_a_drain_of_their_own(
     tmp_path: Path, clock: TownClock
 ) -> None:
@@ -268,6 +334,7 @@ def ended(town: Town, stop: Stop) -> bool:
 
 
 ADVANCE = Runtime.advance
+COMMIT = Runtime._commit_once
 
 
 def stopping(stop: Stop) -> Callable[[Runtime, int], None]:

@@ -14,7 +14,7 @@ from .applying import apply
 from .decoding import BYTE_ORDER_MARK, Fault, Movement, content, decode
 from .instants import format_instant
 from .observations import Observation, Reconciliation, read_observation
-from .timeline import advance, next_publication
+from .timeline import advance, next_publication, next_tick_on_the_way
 from .world import World
 
 MOVED_ANYWAY = ("sale", "return", "fulfil", "receipt", "transfer")
@@ -109,8 +109,8 @@ class Oracle:
         world = self.world
         if drain and world.clock is not None:
             limit = world.now + world.setting("drain")
-            while (published_at := next_publication(world, limit)) is not None:
-                advance(world, published_at)
+            while next_publication(world, limit) is not None:
+                advance(world, next_tick_on_the_way(world))
         world.postings.close_all()
 
     # --- results -------------------------------------------------------------------------

@@ -30,10 +30,17 @@ def next_publication(world: World, limit: int) -> int | None:
     """When the next publication is due if no movement comes any more, at most at `limit`.
 
     Whether it takes place is known on its tick: a rule that ends on the way may bring the value
-    back to what was published.
+    back to what was published, or let it go earlier.
     """
     due = world.publisher.next_due_tick(world.pending_now(), world.now)
     return None if due is None or due > limit else due
+
+
+def next_tick_on_the_way(world: World) -> int:
+    """The tick on which it shows what the next that falls due has changed."""
+    due = _next_due(world)
+    assert due is not None
+    return ceiling_to(due[0], world.setting("publish_tick"))
 
 
 def _next_due(world: World) -> tuple[int, int] | None:

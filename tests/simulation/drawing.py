@@ -133,7 +133,8 @@ def _again(lines: Sequence[Line], chance: random.Random) -> list[Line]:
 def _resent(lines: Sequence[Line], chance: random.Random) -> list[Line]:
     """A source gets no answer and sends its last lines once more."""
     stretch = _stretch(lines, chance, 15)
-    back = stretch[-1].arrives + chance.choice((SECOND, MINUTE, HOUR))
+    # Not all of the stretch need be in order of time: some were held back, or told twice.
+    back = max(line.arrives for line in stretch) + chance.choice((SECOND, MINUTE, HOUR))
     return [_moved(line, back, RESENT) for line in stretch]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.check import failure_of
-from tests.simulation.drawing import draw
+from tests.simulation.drawing import WAYS, delivered, draw
 from tests.simulation.scene import Scene
 from tests.simulation.story import (
     CALM,
@@ -31,6 +32,7 @@ from tests.simulation.story import (
     Pace,
     Story,
 )
+from tests.simulation.streams import orderless
 
 SEEDS = 100
 PROJECT = Path(__file__).parents[2]
@@ -61,6 +63,14 @@ def test_a_seed_always_tells_the_same_story() -> None:
     """One number is enough to replay a failure."""
     assert [draw(seed) for seed in range(5)] == [draw(seed) for seed in range(5)]
     assert draw(1) != draw(2)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_is_delivered_before_it_was_sent(seed: int) -> None:
+    """In whatever ways the network treats it, one after the other."""
+    sent = orderless(seed, 86, [])
+    for line in delivered(sent, random.Random(seed), WAYS):
+        assert line.arrives >= sent[line.sent][0], line
 
 
 def short(story: Story) -> Story:
