@@ -298,6 +298,13 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = MappingProxyType(
                 "    --limit channel-drain=5s --no-headroom",
                 judges=True,
             ),
+            Example(
+                "The workers on Kafka, with the ledger killed, on brokers on this machine",
+                "sellable rehearse --kafka --brokers localhost:9092 --rules rules \\\n"
+                "    --partitions 3 --duration 3s --skus 50 --fault worker=ledger@1s --no-headroom",
+                needs_brokers=True,
+                judges=True,
+            ),
         ),
         "demo": (Example("A month of it", "sellable demo --days 31"),),
     }

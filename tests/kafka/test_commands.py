@@ -95,7 +95,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def test_an_example_works_as_it_stands(place: Place, command: str, example: Example) -> None:
     """With the addresses of the broker and the Redis of this test in place of those shown."""
     done = place.type(example.command)
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.stderr == "", done.stdout
+    assert done.returncode in ((0, 1) if example.judges else (0,)), done.stdout
     assert done.stdout
 
 
