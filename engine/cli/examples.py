@@ -129,6 +129,18 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = MappingProxyType(
                 "sellable rules explain 10-0001 --channel web-shop --rules rules --data data",
             ),
         ),
+        "rules what-if": (
+            Example(
+                "What other rules would change on the stock of now",
+                "cp -r rules next-rules\n"
+                "sed -i 's/percent: 10/percent: 20/' next-rules/*.rules.yaml\n"
+                "sellable rules what-if next-rules --data data",
+            ),
+            Example(
+                "One channel, for a program",
+                "sellable rules what-if rules --channel amazon-us --data data --json",
+            ),
+        ),
         "exceptions": (
             Example("The open ones", "sellable exceptions list --status open --data data"),
             Example(

@@ -5,7 +5,7 @@ A view sees what was committed last. It changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -55,6 +55,9 @@ class Answer:
     last_movements: tuple[Trace, ...]
 
 
+# An available quantity in base units, and its status.
+Number = tuple[int, str]
+
 # A key's last publication, by channel and location.
 Published = Callable[[str, str | None], PublishedRecord | None]
 
@@ -103,20 +106,52 @@ class View:
         """
         record = self._sku(sku)
         chosen = rules.channels if channel is None else (self.channel(rules, channel),)
-        found: list[ChannelKey] = []
-        for each in chosen:
-            if each.by_location:
-                for place, key in self._keys(sku):
-                    slot = self._slot(each)
-                    sells = any(
-                        index == each.index
-                        for index, _ in self._item(rules, sku).contributions(place)
-                    )
-                    if sells or slot in (key.published or {}):
-                        found.append(self._channel_key(rules, each, sku, record, place))
-            else:
-                found.append(self._channel_key(rules, each, sku, record, None))
+        return [
+            self._channel_key(rules, each, sku, record, place)
+            for each in chosen
+            for place in self._places(rules, each, sku)
+        ]
+
+    def skus(self) -> Iterator[str]:
+        """Yield every SKU that a movement has touched, in the order of their bytes."""
+        for name, stored in self.store.scan(records.SKU):
+            if msgspec.msgpack.decode(stored, type=SkuRecord).trail:
+                yield name[len(records.SKU) :].decode()
+
+    def numbers(self, rules: RuleSet, sku: str) -> dict[tuple[str, str | None], Number]:
+        """Return what the SKU's keys come to under the rules, by channel and location.
+
+        Raises:
+            NotFoundError: no movement has touched the SKU.
+        """
+        stock, claims = self.ground(rules, sku)
+        found: dict[tuple[str, str | None], Number] = {}
+        for channel in rules.channels:
+            for place in self._places(rules, channel, sku):
+                value = explain_channel(
+                    rules, self._now(), channel, sku, place, stock, claims
+                ).available
+                status = STATUS_NAMES[status_of(value, channel.publish.low_stock)]
+                found[channel.name, place] = (value, status)
         return found
+
+    def told(self, sku: str) -> dict[tuple[str, str | None], Number]:
+        """Return what was published last of the SKU's keys, on the channels in force.
+
+        Raises:
+            NotFoundError: no movement has touched the SKU.
+        """
+        slots = {self.standing.channels.index(name): name for name in self.standing.order}
+        places: list[tuple[str | None, Mapping[int, PublishedRecord | None]]] = [
+            (None, dict(enumerate(self._sku(sku).published)))
+        ]
+        places += [(place, dict(key.published or {})) for place, key in self._keys(sku)]
+        return {
+            (slots[slot], place): (last.value, STATUS_NAMES[last.status])
+            for place, published in places
+            for slot, last in published.items()
+            if slot in slots and last is not None and last.version
+        }
 
     def explain(self, rules: RuleSet, sku: str, channel: str, location: str | None) -> Answer:
         """Explain one number.
@@ -188,6 +223,18 @@ class View:
         prefix = f"K{sku}|".encode()
         for name, stored in self.store.scan(prefix):
             yield name[len(prefix) :].decode(), msgspec.msgpack.decode(stored, type=KeyRecord)
+
+    def _places(self, rules: RuleSet, channel: Channel, sku: str) -> list[str | None]:
+        """Return the locations of a channel's keys of the SKU; None alone where it has one key."""
+        if not channel.by_location:
+            return [None]
+        slot, item = self._slot(channel), self._item(rules, sku)
+        return [
+            place
+            for place, key in self._keys(sku)
+            if slot in (key.published or {})
+            or any(index == channel.index for index, _ in item.contributions(place))
+        ]
 
     def _slot(self, channel: Channel) -> int:
         channels = self.standing.channels

@@ -33,6 +33,7 @@ COMMANDS = [
     "rules check",
     "rules test",
     "rules explain",
+    "rules what-if",
     "exceptions",
     "exceptions list",
     "exceptions show",
