@@ -17,6 +17,7 @@ from engine.contracts.snapshots import LedgerRow
 from engine.core.cut import ledger_row
 from engine.core.dead_letters import DeadLetter, exception_name, read_dead_letter
 from engine.core.figures import Standing
+from engine.ledger.reservations import NO_CHANNEL
 from engine.publication.throttle import (
     STATUS_NAMES,
     Change,
@@ -25,6 +26,7 @@ from engine.publication.throttle import (
 )
 from engine.rules.explain import Explanation, StockLine, explain_channel
 from engine.rules.model import Channel
+from engine.rules.offers import Offers
 from engine.rules.plan import ItemClass
 from engine.rules.ruleset import EVERYWHERE, RuleSet
 from engine.stores.base import StoreReader
@@ -106,11 +108,20 @@ class View:
         """
         record = self._sku(sku)
         chosen = rules.channels if channel is None else (self.channel(rules, channel),)
-        return [
-            self._channel_key(rules, each, sku, record, place)
-            for each in chosen
-            for place in self._places(rules, each, sku)
-        ]
+        found: list[ChannelKey] = []
+        for each in chosen:
+            if each.by_location:
+                for place, key in self._keys(sku):
+                    slot = self._slot(each)
+                    sells = any(
+                        index == each.index
+                        for index, _ in self._item(rules, sku).contributions(place)
+                    )
+                    if sells or slot in (key.published or {}):
+                        found.append(self._channel_key(rules, each, sku, record, place))
+            else:
+                found.append(self._channel_key(rules, each, sku, record, None))
+        return found
 
     def skus(self) -> Iterator[str]:
         """Yield every SKU that a movement has touched, in the order of their bytes."""
@@ -124,15 +135,23 @@ class View:
         Raises:
             NotFoundError: no movement has touched the SKU.
         """
-        stock, claims = self.ground(rules, sku)
+        record = self._sku(sku)
+        keys = list(self._keys(sku))
+        stock = {place: StockLine(key.sellable, key.reserved) for place, key in keys}
+        offers = Offers(rules, self._now(), sku, stock, self._claims(rules, record))
         found: dict[tuple[str, str | None], Number] = {}
         for channel in rules.channels:
-            for place in self._places(rules, channel, sku):
-                value = explain_channel(
-                    rules, self._now(), channel, sku, place, stock, claims
-                ).available
-                status = STATUS_NAMES[status_of(value, channel.publish.low_stock)]
-                found[channel.name, place] = (value, status)
+            slot, low = self._slot(channel), channel.publish.low_stock
+            places: list[str | None] = [None]
+            if channel.by_location:
+                places = [
+                    place
+                    for place, key in keys
+                    if slot in (key.published or {}) or offers.sells_from(channel, place)
+                ]
+            for place in places:
+                value = offers.available(channel, place)
+                found[channel.name, place] = (value, STATUS_NAMES[status_of(value, low)])
         return found
 
     def told(self, sku: str) -> dict[tuple[str, str | None], Number]:
@@ -224,18 +243,6 @@ class View:
         for name, stored in self.store.scan(prefix):
             yield name[len(prefix) :].decode(), msgspec.msgpack.decode(stored, type=KeyRecord)
 
-    def _places(self, rules: RuleSet, channel: Channel, sku: str) -> list[str | None]:
-        """Return the locations of a channel's keys of the SKU; None alone where it has one key."""
-        if not channel.by_location:
-            return [None]
-        slot, item = self._slot(channel), self._item(rules, sku)
-        return [
-            place
-            for place, key in self._keys(sku)
-            if slot in (key.published or {})
-            or any(index == channel.index for index, _ in item.contributions(place))
-        ]
-
     def _slot(self, channel: Channel) -> int:
         channels = self.standing.channels
         return channels.index(channel.name) if channel.name in channels else -1
@@ -256,12 +263,16 @@ class View:
         self, rules: RuleSet, sku: str, record: SkuRecord
     ) -> tuple[dict[str, StockLine], dict[int, int]]:
         stock = {place: StockLine(k.sellable, k.reserved) for place, k in self._keys(sku)}
+        return stock, self._claims(rules, record)
+
+    def _claims(self, rules: RuleSet, record: SkuRecord) -> dict[int, int]:
         index_of = {self._slot(each): each.index for each in rules.channels}
+        index_of[NO_CHANNEL] = EVERYWHERE  # of what is new to the engine there are no claims
         claims: dict[int, int] = {}
         for slot, quantity in record.claims.items():
             index = index_of.get(slot, EVERYWHERE)
             claims[index] = claims.get(index, 0) + quantity
-        return stock, claims
+        return claims
 
     def _channel_key(
         self, rules: RuleSet, channel: Channel, sku: str, record: SkuRecord, location: str | None

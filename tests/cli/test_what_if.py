@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -112,6 +113,29 @@ def test_a_channel_that_goes_has_no_keys_any_more(
     gone = [each for each in found["changes"] if each["then"] is None]
     assert {each["channel"] for each in gone} >= {"web-shop", "amazon-us"}
     assert replayed("rules what-if next-rules --channel web-shop --data data").status == 0
+
+
+def test_a_new_channel_takes_no_claims_over(
+    replayed: Call, following: Callable[[str], Path], workspace: Path
+) -> None:
+    """What is reserved without a channel stays a claim on every location there is."""
+    reserve = {
+        "id": "o-9",
+        "source": "oms",
+        "type": "reserve",
+        "sku": "10-0001",
+        "quantity": 6,
+        "reservation": "order-9",
+        "policy": "force",
+        "occurred_at": "2026-11-10T15:00:00Z",
+    }
+    (workspace / "more.ndjson").write_text(json.dumps(reserve))
+    run = replayed("run --rules rules --data data --input more.ndjson --clock event --once")
+    assert run.data["applied"] > 0
+    channels = following("") / "channels.yaml"
+    channels.write_text(channels.read_text() + "\n  far: {locations: {ids: [FAR]}}\n")
+    found = replayed("rules what-if next-rules --data data --json").data
+    assert {each["channel"] for each in found["changes"]} == {"far"}
 
 
 def test_people_see_the_largest_changes(replayed: Call, following: Callable[[str], Path]) -> None:

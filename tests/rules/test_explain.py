@@ -11,6 +11,7 @@ from engine.contracts.errors import UsageError
 from engine.contracts.instants import parse_instant
 from engine.rules import EVERYWHERE, RuleSet, load_rules, quantities
 from engine.rules.explain import NEAR_MISSES_SHOWN, Explanation, StockLine, explain_channel
+from engine.rules.offers import Offers
 from tests.rules.support import CHANNELS, WORKING_FOLDER, channel_of, load
 
 NOW = parse_instant("2026-11-21T00:00:00Z")
@@ -221,6 +222,9 @@ def test_the_steps_add_up_to_the_number_and_the_plan_gives_the_same(seed: int) -
             place = rng.choice(places) if channel.by_location else None
             found = explain_channel(rules, instant, channel, sku, place, stock, claims)
             assert sum(step.quantity for step in found.steps) == found.available
+            assert Offers(rules, instant, sku, stock, claims).available(channel, place) == (
+                found.available
+            )
             if channel.by_location:
                 continue
             pool = 0
@@ -234,6 +238,20 @@ def test_the_steps_add_up_to_the_number_and_the_plan_gives_the_same(seed: int) -
             assert found.pool == max(0, pool)
             assert found.available == terms.offered(terms.after_buffer(max(0, pool)))
             assert found.min_interval == terms.min_interval
+
+
+def test_a_number_alone_is_that_of_the_explanation(tmp_path: Path) -> None:
+    """Of retired channels too, and where a channel does not sell from a location."""
+    text = CHANNELS + "  gone: {retired: true}\n"
+    rules = load(tmp_path, RULES, channels_yaml=text)
+    stock = {"W1": StockLine(60, 5), "W2": StockLine(30, 0), "S1": StockLine(9, 1)}
+    offers = Offers(rules, NOW, "MILK", stock, {EVERYWHERE: 2, 2: 3, 0: 0})
+    gone, collect = channel_of(rules, "gone"), channel_of(rules, "collect")
+    assert offers.available(gone, None) == 0
+    for place in ("W1", "S1", "S2"):
+        found = explain_channel(rules, NOW, collect, "MILK", place, stock, {EVERYWHERE: 2, 2: 3})
+        assert offers.available(collect, place) == found.available
+        assert offers.sells_from(collect, place) == (place == "S1")
 
 
 def test_a_channel_of_granularity_location_has_no_channel_buffer(tmp_path: Path) -> None:
