@@ -97,7 +97,8 @@ def find(runtime: Runtime, exception: str) -> DeadLetter:
         letter = None
     if letter is None:
         raise NotFoundError(
-            f"there is no exception {exception}", "`sellable exceptions list` shows them all."
+            f"there is no exception {exception}",
+            "`sellable exceptions list` shows them all, and so does GET /v1/exceptions.",
         )
     return letter
 

@@ -213,7 +213,8 @@ class View:
             stored = None
         if stored is None:
             raise NotFoundError(
-                f"there is no exception {exception}", "`sellable exceptions list` shows them all."
+                f"there is no exception {exception}",
+                "`sellable exceptions list` shows them all, and so does GET /v1/exceptions.",
             )
         return read_dead_letter(stored)
 
