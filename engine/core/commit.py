@@ -53,7 +53,7 @@ def _collect_skus(parts: Parts, changes: Changes) -> None:
     book.changed = []
     publisher = parts.publisher
     changes.merge(publisher.held.take_changes(publisher.outlets))
-    for changed in (book.chunks_changed, book.expiries_changed):
+    for changed in (book.chunks_changed, book.expiries.changed):
         changes.merge(changed)
         changed.clear()
 

@@ -176,8 +176,8 @@ class Parts:
         boundary = min(
             standing.last_tick + self.settings.publish_tick, clock - clock % length + length
         )
-        if self.book.expiries:
-            boundary = min(boundary, self.book.expiries[0][0])
+        if self.book.expiries.next is not None:
+            boundary = min(boundary, self.book.expiries.next)
         if self.next_edge is not None:
             boundary = min(boundary, self.next_edge)
         if self.window.end is not None:

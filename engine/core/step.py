@@ -170,8 +170,10 @@ def take(
             if tracks_key_sales:
                 key = sku.keys[movement.location or ""]
                 count_sale(key, movement.quantity or 0, clock)
-        if kind == "reserve" and book.expiries and book.expiries[0][0] < parts.boundary:
-            parts.boundary = book.expiries[0][0]
+        if kind == "reserve":
+            expiry = book.expiries.next
+            if expiry is not None and expiry < parts.boundary:
+                parts.boundary = expiry
         if outcomes is not None:
             outcomes.append(Outcome(outcome))
     else:

@@ -64,11 +64,11 @@ def next_due(parts: Parts) -> int | None:
     assert last is not None, "nothing falls due before the clock runs"
     # One comparison after the other: this is asked twice for every tick of a replay.
     due = next_tick(parts, last)
-    for other in (parts.window.end, parts.next_edge, _next_cut(parts, last)):
+    expiry = parts.book.expiries.next
+    for other in (parts.window.end, parts.next_edge, _next_cut(parts, last), expiry):
         if other is not None and (due is None or other < due):
             due = other
-    expiries = parts.book.expiries
-    return expiries[0][0] if expiries and (due is None or expiries[0][0] < due) else due
+    return due
 
 
 def next_tick_on_the_way(parts: Parts) -> int:

@@ -6,7 +6,6 @@ what has rested for a while is forgotten again; so memory does not grow with the
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
@@ -15,6 +14,7 @@ import msgspec
 from engine.contracts import records
 from engine.contracts.decisions import Decision
 from engine.contracts.records import KeyRecord, ReservationRecord, SkuRecord, Trace
+from engine.ledger.expiries import Expiries, Expiry
 
 # Keys and reservations read or made before the older half of the working set is dropped.
 WORKING_RECORDS = 400_000
@@ -171,8 +171,7 @@ class Book:
         self.warnings: list[Notice] = []
         self.entries: list[Entry] = []
         self.traces_after: list[Trace] = []
-        self.expiries: list[tuple[int, str, str]] = []
-        self.expiries_changed: dict[bytes, bytes | None] = {}
+        self.expiries = Expiries()
         self.settled: list[tuple[str, str]] = []
         self.chunks_changed: dict[bytes, bytes | None] = {}
         self.touched_now: list[tuple[str, KeyRecord]] = []
@@ -327,13 +326,12 @@ class Book:
 
     def schedule(self, sku: Sku, name: str, expires: int) -> None:
         """Let an unconfirmed reservation expire when the clock reaches `expires`."""
-        heapq.heappush(self.expiries, (expires, sku.name, name))
-        self.expiries_changed[expiry_name(expires, sku.name, name)] = b""
+        self.expiries.add(Expiry(expires, sku.name, name))
 
     def unschedule(self, sku: Sku, name: str, reservation: ReservationRecord) -> None:
         """Forget that the reservation was to expire."""
         if reservation.expires is not None:
-            self.expiries_changed[expiry_name(reservation.expires, sku.name, name)] = None
+            self.expiries.drop(Expiry(reservation.expires, sku.name, name))
 
     def warn(self, code: str, message: str) -> None:
         """Raise a warning with the movement at hand."""
@@ -343,11 +341,7 @@ class Book:
 
     def load_expiries(self) -> None:
         """Read from the store which reservations will expire."""
-        for name, _ in self.reader.scan(records.EXPIRY):
-            sku, _, reservation = name[9:].decode().partition("|")
-            expires = int.from_bytes(name[1:9], "big") + records.NEVER
-            self.expiries.append((expires, sku, reservation))
-        heapq.heapify(self.expiries)
+        self.expiries.load(name for name, _ in self.reader.scan(records.EXPIRY))
 
     def forget_resting(self) -> None:
         """Drop the older half of the working set once the younger half is full.
@@ -360,9 +354,3 @@ class Book:
         self._fetched = 0
         self._old = self.young
         self.young = {sku.name: sku for sku in self.dirty}
-
-
-def expiry_name(expires: int, sku: str, reservation: str) -> bytes:
-    """Name of the record that a reservation expires: sorted by instant, SKU, reservation."""
-    instant = (expires - records.NEVER).to_bytes(8, "big")
-    return records.EXPIRY + instant + f"{sku}|{reservation}".encode()

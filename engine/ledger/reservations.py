@@ -6,8 +6,6 @@ Steps that come before their reserve are remembered; the reserve then asks for w
 
 from __future__ import annotations
 
-import heapq
-
 from engine.contracts import records
 from engine.contracts.decisions import Decision
 from engine.contracts.instants import format_instant
@@ -230,14 +228,11 @@ def expire(book: Book, sku: Sku, name: str, record: ReservationRecord) -> None:
 
 def expire_due(book: Book, instant: int) -> None:
     """Expire what is due at the instant, which is the book's clock, by SKU and reservation."""
-    heap = book.expiries
-    while heap and heap[0][0] <= instant:
-        expires, sku_name, name = heapq.heappop(heap)
-        sku = book.sku(sku_name)
+    while (due := book.expiries.due(instant)) is not None:
+        sku, name = book.sku(due.sku), due.reservation
         record = book.reservation(sku, name)
-        if not _still_expires(record, expires) or record is None:
-            continue
-        trace = _expiry_trace(name, record, record.left, expires)
+        assert record is not None, "what is to expire is open"
+        trace = _expiry_trace(name, record, record.left, due.at)
         expire(book, sku, name, record)
         sku.record.trail.append(trace)
         book.mark(sku)
@@ -247,15 +242,6 @@ def expire_due(book: Book, instant: int) -> None:
 def _expiry_trace(name: str, record: ReservationRecord, quantity: int, at: int) -> Trace:
     who, correlation = f"expiry:{name}", record.correlation_id
     return ("engine", who, correlation, "expiry", record.location, quantity, at)
-
-
-def _still_expires(record: ReservationRecord | None, expires: int) -> bool:
-    return (
-        record is not None
-        and record.status == records.OPEN
-        and not record.confirmed
-        and record.expires == expires
-    )
 
 
 def exists(book: Book, sku: Sku, name: str, clock: int) -> bool:
