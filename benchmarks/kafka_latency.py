@@ -85,8 +85,7 @@ class Watcher:
 
     async def run(self) -> None:
         """Consume until cancelled."""
-        consumer = make_consumer(self._settings, "bench", max_poll_records=64)
-        async with consumer:
+        async with running(make_consumer(self._settings, "bench", max_poll_records=64)) as consumer:
             read_whole_records(consumer)
             places = [
                 TopicPartition(self._settings.topic(of_channel(AVAILABILITY, channel)), number)

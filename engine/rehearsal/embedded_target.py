@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -16,12 +15,12 @@ import msgspec
 
 from engine.core.parts import EVENT, WALL
 from engine.rehearsal.engine_process import Configuration
+from engine.rehearsal.processes import end
 from engine.rehearsal.rules_copy import RulesCopy
 from engine.rehearsal.samples import Sample, SampleFile
 from engine.rehearsal.target import RehearsalError
 
 START_SECONDS: Final = 120.0  # the longest that an engine may take until it takes movements
-STOP_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.02
 
 
@@ -141,17 +140,9 @@ class EmbeddedTarget:
             RehearsalError: it did not end well.
         """
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(signal.SIGTERM)
-        try:
-            status = process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise self._broken("at its end: it did not stop") from None
-        if status != 0:
-            raise self._broken("while the load was played")
+        fault = "" if process is None else end(process)
+        if fault:
+            raise self._broken(f"at its end: {fault}")
 
     def newest(self) -> Sample | None:
         """Return its last sample, None when it does not run.

@@ -24,6 +24,8 @@ from engine.kafka.catalogue import wanted
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import create, remove
 from engine.rehearsal.kafka_bridge import Configuration
+from engine.rehearsal.playing import wall
+from engine.rehearsal.processes import end
 from engine.rehearsal.rules_copy import RulesCopy
 from engine.rehearsal.samples import Sample, SampleFile
 from engine.rehearsal.target import RehearsalError
@@ -36,7 +38,6 @@ SOURCE: Final = "rehearsal"
 START_SECONDS: Final = 120.0  # the longest that workers may take until they run
 STALLED_SECONDS: Final = 60.0  # so long nothing is taken of what came before: it has broken off
 CHANNELS_SECONDS: Final = 20.0  # what came before need not be told for longer than that
-STOP_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.05
 ENVIRONMENT_PREFIX: Final = "SELLABLE_"
 OWNER_ONLY: Final = 0o600
@@ -136,7 +137,7 @@ class KafkaTarget:
         self._wait_for_channels()
 
     def _wait_for_channels(self) -> None:
-        taken_at = time.time_ns() // 1_000
+        taken_at = wall()
         deadline = time.monotonic() + CHANNELS_SECONDS
         while time.monotonic() < deadline:
             newest = self.newest()
@@ -184,17 +185,9 @@ class KafkaTarget:
         """
         for name in (INGEST, LEDGER, PUBLISH, BRIDGE):
             process = self._processes.pop(name, None)
-            if process is None:
-                continue
-            process.send_signal(signal.SIGTERM)
-            try:
-                status = process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                raise self._broken("at its end: it did not stop", name) from None
-            if status != 0:
-                raise self._broken("at its end", name)
+            fault = "" if process is None else end(process)
+            if fault:
+                raise self._broken(f"at its end: {fault}", name)
 
     def newest(self) -> Sample | None:
         """Return the last sample.
