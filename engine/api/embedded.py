@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from engine.api.runtime import Figures, Freshness, Page, Phase, Repeatable
+from engine.api.figures import Figures, figures_of
+from engine.api.runtime import Freshness, Page, Phase, Repeatable
 from engine.contracts.answers import (
     ChannelStanding,
     ExceptionShown,
@@ -19,7 +20,7 @@ from engine.contracts.answers import (
 )
 from engine.contracts.calls import LookupKey, ReservationOrder, StepOrder
 from engine.contracts.exceptions import ADVICE
-from engine.contracts.outcomes import OUTCOMES, ObservationOutcome
+from engine.contracts.outcomes import ObservationOutcome
 from engine.contracts.reservation_answers import ReservationAnswer, ReservationState, StepAnswer
 from engine.core.dead_letters import DeadLetter, Wanted
 from engine.embedded import dead_letter_desk, requests, reservation_requests
@@ -220,12 +221,9 @@ class EmbeddedRuntime:
     def figures(self) -> Figures:
         """What the metrics tell."""
         if self._looking is None:
-            return Figures({}, {}, 0, ())
-        figures = self._looking.runtime.engine.standing.figures
-        outcomes = {outcome: getattr(figures, outcome) for outcome in OUTCOMES}
-        return Figures(
-            outcomes, dict(figures.exceptions), self._counter.waiting, self._watch.standing
-        )
+            return figures_of((), 0, ())
+        standing = self._looking.runtime.engine.standing
+        return figures_of([standing], self._counter.waiting, self._watch.standing)
 
     async def channel_kinds(self) -> Mapping[str, bool]:
         """The configured channels, and whether each has a number for each location."""

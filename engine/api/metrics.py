@@ -99,18 +99,21 @@ class _EngineCollector:
             )
             stale.add_metric((), staleness)
             yield stale
-        movements = CounterMetricFamily(
-            "sellable_movements", "Movements by what became of them.", labels=("outcome",)
-        )
-        for outcome, count in figures.outcomes.items():
-            movements.add_metric((outcome,), count)
-        yield movements
-        exceptions = CounterMetricFamily(
-            "sellable_exceptions", "Exceptions by their code.", labels=("code",)
-        )
-        for code, count in figures.exceptions.items():
-            exceptions.add_metric((code,), count)
-        yield exceptions
+        for name, says, label, counts in (
+            ("movements", "Movements by what became of them.", "outcome", figures.outcomes),
+            ("exceptions", "Exceptions by their code.", "code", figures.exceptions),
+            (
+                "observations",
+                "Observations of other systems by what became of them.",
+                "outcome",
+                figures.observations,
+            ),
+            ("findings", "Differences from the book by their class.", "class", figures.findings),
+        ):
+            counter = CounterMetricFamily(f"sellable_{name}", says, labels=(label,))
+            for value, count in counts.items():
+                counter.add_metric((value,), count)
+            yield counter
         yield from self._channels()
 
     def _channels(self) -> Iterator[Metric]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from engine.api.figures import Figures
 from engine.contracts.answers import (
     ChannelStanding,
     ExceptionShown,
@@ -59,15 +60,6 @@ class Page(NamedTuple, Generic[Told]):
 
     rows: Sequence[Told]
     next: str | None
-
-
-class Figures(NamedTuple):
-    """What the metrics tell of a runtime: counts over its whole history, and its queue."""
-
-    outcomes: Mapping[str, int]
-    exceptions: Mapping[str, int]
-    waiting: int
-    channels: Sequence[ChannelStanding]
 
 
 class Runtime(Protocol):

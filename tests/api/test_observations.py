@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.contracts.outcomes import OBSERVATION_OUTCOMES
 from tests.api.service_under_test import Shop, movement, now, unique
 
 
@@ -48,6 +49,25 @@ def test_each_observation_is_answered_in_order_with_its_finding(shop: Shop) -> N
     assert [one["finding"] for one in (outcomes[0], outcomes[2], outcomes[3])] == [None] * 3
     assert (outcomes[3]["code"], outcomes[3]["sku"]) == ("invalid_field", sku)
     assert "quantity" in outcomes[3]["message"]
+
+
+def test_the_metrics_tell_how_observations_ended(shop: Shop) -> None:
+    """By what became of them, and the differences by their class."""
+    sku = shop.stocked(12)
+    before = counted(shop)
+    agreeing = observation(sku, 12)
+    observe(shop, agreeing, agreeing, observation(sku, 11, source="erp"), observation(sku, "x"))
+    after = counted(shop)
+    names = [f'observations_total{{outcome="{name}"}}' for name in OBSERVATION_OUTCOMES]
+    for name in (*names, 'findings_total{class="shrink"}'):
+        assert after[name] == before.get(name, 0.0) + 1, name
+
+
+def counted(shop: Shop) -> dict[str, float]:
+    """What `/metrics` tells now, by name and label."""
+    lines = shop.http.get("/metrics").text.splitlines()
+    told = (line.rpartition(" ") for line in lines if line.startswith("sellable_"))
+    return {name.removeprefix("sellable_"): float(value) for name, _, value in told}
 
 
 def test_an_observation_is_compared_with_the_book_as_of_its_time(shop: Shop) -> None:

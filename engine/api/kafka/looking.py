@@ -7,7 +7,6 @@ function runs: the copy is read, and kept up, by one event loop.
 from __future__ import annotations
 
 import heapq
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -22,8 +21,8 @@ from engine.contracts.answers import KeyShown, PublishedKey, Stock, stock_line
 from engine.contracts.availability import Availability
 from engine.contracts.calls import LookupKey
 from engine.contracts.instants import parse_instant
-from engine.contracts.outcomes import OUTCOMES
 from engine.contracts.records import KeyRecord, PublishedRecord, SkuRecord
+from engine.core.figures import Standing
 from engine.embedded.looking import ROWS_READ, at_slot, channel_of, check_key
 from engine.embedded.shown import NumberExplained, key_shown, number_explained, published_key
 from engine.embedded.view import Published, View
@@ -68,15 +67,9 @@ class Looking:
         unallocated, rows = self.view(sku).stock(sku, location)
         return Stock(sku, unallocated, [stock_line(row) for row in rows])
 
-    def figures(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
-        """The movements by their outcomes, and the exceptions by their codes, of all partitions."""
-        outcomes: Counter[str] = Counter()
-        exceptions: Counter[str] = Counter()
-        for number in range(len(self._replica.tables)):
-            one = self._replica.standing(number).figures
-            outcomes.update({outcome: getattr(one, outcome) for outcome in OUTCOMES})
-            exceptions.update(one.exceptions)
-        return outcomes, exceptions
+    def standings(self) -> list[Standing]:
+        """The engine's own record in each partition."""
+        return [self._replica.standing(number) for number in range(len(self._replica.tables))]
 
     # --- published numbers ---------------------------------------------------------------------
 

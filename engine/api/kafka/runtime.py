@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from aiokafka.errors import KafkaError
 
+from engine.api.figures import Figures, figures_of
 from engine.api.kafka import exceptions
 from engine.api.kafka.looking import Looking
 from engine.api.kafka.post import Parcelled, Post, Told
@@ -25,7 +26,7 @@ from engine.api.kafka.replaying import Replaying
 from engine.api.kafka.replica import Replica
 from engine.api.kafka.reserving import Reserving, briefs
 from engine.api.kafka.rules import BrokersAwayError, RulesInForce
-from engine.api.runtime import Figures, Freshness, Page, Phase, Repeatable
+from engine.api.runtime import Freshness, Page, Phase, Repeatable
 from engine.contracts.answers import (
     ChannelStanding,
     ExceptionShown,
@@ -194,9 +195,9 @@ class KafkaRuntime:
         """What the metrics tell."""
         parts = self._opened
         if parts is None:
-            return Figures({}, {}, 0, ())
-        outcomes, raised = parts.looking.figures()
-        return Figures(outcomes, raised, parts.post.waiting, parts.progress.standings)
+            return figures_of((), 0, ())
+        standings = parts.looking.standings()
+        return figures_of(standings, parts.post.waiting, parts.progress.standings)
 
     async def channel_kinds(self) -> Mapping[str, bool]:
         """The configured channels, and whether each has a number for each location."""
