@@ -54,7 +54,7 @@ class KillableEngine:
             self.process = None
             self._told.close()
 
-    def decisions(self) -> list[dict[str, Any]]:
-        """What it has told of reservations, whole lines only."""
-        text = (self.folder / "data/out/reservations.decisions.ndjson").read_bytes()
+    def told(self, topic: str) -> list[dict[str, Any]]:
+        """What it has told in a topic, whole lines only."""
+        text = (self.folder / f"data/out/{topic}.ndjson").read_bytes()
         return [json.loads(line) for line in text.splitlines(keepends=True) if line[-1:] == b"\n"]

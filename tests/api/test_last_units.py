@@ -111,7 +111,9 @@ def test_of_the_last_units_exactly_those_are_taken_and_every_caller_is_told_the_
     assert len(taken) == UNITS
     asyncio.run(check_truth(run, taken))
     told = Counter(
-        (one["reservation"], one["outcome"]) for one in engine.decisions() if one["sku"] == run.sku
+        (one["reservation"], one["outcome"])
+        for one in engine.told("reservations.decisions")
+        if one["sku"] == run.sku
     )
     assert set(told.values()) == {1}
     assert {name for name, outcome in told if outcome == "accepted"} == taken
