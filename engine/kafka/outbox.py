@@ -22,11 +22,13 @@ from engine.kafka.ledger_record import Message, Parcel
 from engine.kafka.packing import fill_with
 
 BATCH_BYTES: Final = 512 * 1024
-"""A batch of outputs is closed when its values are so long, before compression."""
+"""A batch of outputs is at most so long, before compression; a longer message goes alone."""
 PATIENCE_S: Final = 0.1
 """So long outputs wait for more of them, where nobody downstream waits for any of them."""
 PATIENT: Final = frozenset((OUTCOMES, POSTINGS, OBSERVED, FINDINGS))
 """Topics of which nobody waits for a message: they tell what became of what was sent."""
+RECORD_BYTES: Final = 16
+"""What a record of a batch takes beside its key, value and headers: lengths, offset, time."""
 WAITING_PARCELS: Final = 64
 """Parcels that wait to be sent before the partition waits for them."""
 
@@ -60,16 +62,30 @@ class Sender:
             raise fenced(f"the outputs of partition {self._partition}") from error
 
     def _batches(self, messages: Sequence[Message]) -> Iterable[BatchBuilder]:
-        now = time.time_ns() // 1_000_000
         begin = size = 0
-        for end, (_, value, _) in enumerate(messages, 1):
-            size += len(value or b"")
-            if size >= BATCH_BYTES or end == len(messages):
-                batch = self._producer.create_batch()
-                fill_with(batch, now, messages[begin:end])
-                batch.close()
-                yield batch
-                begin, size = end, 0
+        for place, message in enumerate(messages):
+            length = _length(message)
+            if size + length > BATCH_BYTES and place > begin:
+                yield self._batch(messages[begin:place])
+                begin, size = place, 0
+            size += length
+        if begin < len(messages):
+            yield self._batch(messages[begin:])
+
+    def _batch(self, messages: Sequence[Message]) -> BatchBuilder:
+        batch = self._producer.create_batch()
+        fill_with(batch, time.time_ns() // 1_000_000, messages)
+        batch.close()
+        return batch
+
+
+def _length(message: Message) -> int:
+    """About how many bytes a message takes in a batch."""
+    key, value, headers = message
+    length = RECORD_BYTES + len(key or b"") + len(value or b"")
+    for name, told in headers:
+        length += len(name) + len(told)
+    return length
 
 
 class Outbox:
