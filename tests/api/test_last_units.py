@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.api.killable import KillableEngine
+from tests.api.killable import Callers, KillableEngine
 from tests.api.service_under_test import movement
 from tests.api.wire import Wire
 
@@ -19,7 +19,6 @@ CLIENTS: Final = 64
 UNITS: Final = 100
 SEEDS: Final = 50
 PLENTY: Final = 1_000_000
-RETRY_SECONDS: Final = 0.005
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +43,7 @@ class Run:
         self.chance = random.Random(self.seed)
         self.sku, self.other = f"LAST-{self.seed}", f"PLENTY-{self.seed}"
         self.killed_after = self.chance.randrange(1, 120) if self.kills else -1
-        self.gate = asyncio.Event()
+        self.callers = Callers(self.engine)
 
     async def play(self) -> None:
         """Let all clients ask until nothing is left."""
@@ -56,7 +55,7 @@ class Run:
         status, _ = await wire.ask("POST", "/v1/movements", stock)
         assert status == 200
         wire.close()
-        self.gate.set()
+        self.callers.begin()
         await asyncio.gather(*(self.client(number) for number in range(CLIENTS)))
 
     async def client(self, number: int) -> None:
@@ -75,28 +74,10 @@ class Run:
         if hash(name) % 3 == 0:
             lines = [{"sku": sku, "quantity": 1} for sku in (self.other, self.sku)]
             body = {"reservation": name, "lines": lines}
-        while True:
-            await self.gate.wait()
-            wire.port = self.engine.port
-            try:
-                answer = await wire.ask("POST", "/v1/reservations", body, key=name)
-            except ConnectionError:
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            if answer[0] == 503:
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            self.answers[name] = answer
-            if len(self.answers) == self.killed_after:
-                self.restart()
-            return answer[0]
-
-    def restart(self) -> None:
-        """Kill the engine in the midst of it all, and start it again."""
-        self.gate.clear()
-        self.engine.kill()
-        self.engine.start()
-        self.gate.set()
+        answer = self.answers[name] = await self.callers.ask(wire, "/v1/reservations", body, name)
+        if len(self.answers) == self.killed_after:
+            self.callers.restart()
+        return answer[0]
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.api.killable import KillableEngine
+from tests.api.killable import Callers, KillableEngine
 from tests.api.service_under_test import movement, now
 from tests.api.wire import Wire
 
@@ -18,7 +18,7 @@ SKUS: Final = 8
 SOURCES: Final = 25
 UNITS: Final = 10
 KILLS: Final = 3
-RETRY_SECONDS: Final = 0.005
+KILLED_AFTER_SECONDS: Final = 0.001
 
 Outcomes = dict[tuple[str, str], list[dict[str, Any]]]
 
@@ -33,16 +33,16 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KillableEngine]
 
 
 class Observers:
-    """Many systems that observe every SKU, each as often as its answer does not come."""
+    """Many systems that observe every SKU."""
 
     def __init__(self, engine: KillableEngine, seed: int) -> None:
         self.engine = engine
+        self.callers = Callers(engine)
         self.skus = [f"SKU-{number}" for number in range(SKUS)]
         chance = random.Random(seed)
         self.kills = sorted(chance.sample(range(1, SKUS * SOURCES), KILLS))
         self.answers: Outcomes = {}
-        self.sent = 0
-        self.gate = asyncio.Event()
+        self.observed = 0
 
     async def play(self) -> None:
         """Let all of them observe one unit less than there is."""
@@ -51,7 +51,7 @@ class Observers:
         status, _ = await wire.ask("POST", "/v1/movements", stock)
         assert status == 200
         wire.close()
-        self.gate.set()
+        self.callers.begin()
         await asyncio.gather(*(self.observe_all(f"system-{n}") for n in range(SOURCES)))
 
     async def observe_all(self, source: str) -> None:
@@ -64,31 +64,15 @@ class Observers:
         wire.close()
 
     async def observe(self, wire: Wire, observation: dict[str, Any]) -> dict[str, Any]:
-        """Send it until there is an answer."""
-        while True:
-            await self.gate.wait()
-            wire.port = self.engine.port
-            self.sent += 1
-            if self.kills and self.sent > self.kills[0]:
-                self.kills.pop(0)
-                asyncio.get_running_loop().call_later(RETRY_SECONDS / 5, self.restart)
-            try:
-                status, told = await wire.ask("POST", "/v1/observations", [observation])
-            except ConnectionError:
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            if status == 200:
-                outcome: dict[str, Any] = told["outcomes"][0]
-                return outcome
-            assert status == 503
-            await asyncio.sleep(RETRY_SECONDS)
-
-    def restart(self) -> None:
-        """Kill the engine in the midst of it all, and start it again."""
-        self.gate.clear()
-        self.engine.kill()
-        self.engine.start()
-        self.gate.set()
+        """Send it until there is an answer; now and then the engine is killed before that."""
+        self.observed += 1
+        if self.kills and self.observed > self.kills[0]:
+            self.kills.pop(0)
+            asyncio.get_running_loop().call_later(KILLED_AFTER_SECONDS, self.callers.restart)
+        status, told = await self.callers.ask(wire, "/v1/observations", [observation])
+        assert status == 200
+        outcome: dict[str, Any] = told["outcomes"][0]
+        return outcome
 
 
 @pytest.mark.parametrize("seed", range(4))

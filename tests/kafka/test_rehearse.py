@@ -15,11 +15,7 @@ from engine.kafka.clients import make_admin
 from engine.kafka.settings import KafkaSettings
 from tests.kafka.cluster import write_rules
 from tests.kafka.conftest import MakeSettings
-
-# A machine under test is busy: what depends on its speed has no limit.
-NO_HURRY = " ".join(
-    f"--limit {name}=none" for name in ("urgent-p50", "urgent-p99", "urgent-max", "drain")
-)
+from tests.rehearsal.test_rehearse import NO_HURRY
 
 
 def rehearse(settings: KafkaSettings, folder: Path, line: str) -> int:
