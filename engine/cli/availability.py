@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 from rich.text import Text
 
 from engine.cli.examples import epilog
-from engine.cli.options import AsJson, DataOrUrl, Key, LastRules, Sku, Url
+from engine.cli.options import AsJson, DataOrUrl, Key, LastRules, OneChannel, Sku, Url
 from engine.cli.printing import STATUS_STYLES, number, print_json, print_table, say, styled
 from engine.cli.reading import looking_at, rules_of
 from engine.cli.remote import folder_of, quoted, remote_of
@@ -38,9 +36,7 @@ def availability(
     data: DataOrUrl = None,
     url: Url = None,
     key: Key = None,
-    channel: Annotated[
-        str | None, typer.Option("--channel", metavar="NAME", help="Only this channel.")
-    ] = None,
+    channel: OneChannel = None,
     rules: LastRules = None,
     as_json: AsJson = False,
 ) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
 from engine.cli.examples import epilog
 from engine.cli.kafka_settings import with_kafka_settings
-from engine.cli.options import AsJson, Sku
+from engine.cli.options import AsJson, OneChannel, Sku
 from engine.cli.printing import STATUS_STYLES, number, print_json, print_table, say, styled
 from engine.kafka.settings import KafkaSettings
 
@@ -29,9 +29,7 @@ def add_to(app: typer.Typer) -> None:
 def lookup(
     sku: Sku,
     settings: KafkaSettings,
-    channel: Annotated[
-        str | None, typer.Option("--channel", metavar="NAME", help="Only this channel.")
-    ] = None,
+    channel: OneChannel = None,
     as_json: AsJson = False,
 ) -> None:
     """Look up what channels were told, in Redis.

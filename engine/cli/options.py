@@ -53,6 +53,9 @@ LastRules = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 RulesFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The rules folder.")]
 ChannelName = Annotated[str, typer.Option("--channel", metavar="NAME", help="The channel.")]
+OneChannel = Annotated[
+    str | None, typer.Option("--channel", metavar="NAME", help="Only this channel.")
+]
 OneLocation = Annotated[
     str | None, typer.Option("--location", metavar="NAME", help="Only this location.")
 ]

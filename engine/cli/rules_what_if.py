@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from engine.cli.options import AsJson, Data, RulesFolder
+from engine.cli.options import AsJson, Data, OneChannel, RulesFolder
 from engine.cli.printing import (
     STATUS_STYLES,
     counted,
@@ -19,7 +19,7 @@ from engine.cli.printing import (
     signed,
     styled,
 )
-from engine.cli.reading import looking_at, rules_folder, rules_of
+from engine.cli.reading import looking_at, rules_of
 from engine.contracts.instants import format_instant
 from engine.embedded.runtime import read_run_record
 from engine.embedded.view import Number, View
@@ -38,9 +38,7 @@ _NUMBERS: Final = frozenset({*_SUMS[1:], "difference"})
 def show_what_if(
     folder: RulesFolder,
     data: Data,
-    channel: Annotated[
-        str | None, typer.Option("--channel", metavar="NAME", help="Only this channel.")
-    ] = None,
+    channel: OneChannel = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -91,7 +89,7 @@ def _last_run(view: View) -> RuleSet | None:
     if not read_run_record(view.store).rules:
         return None
     try:
-        return rules_of(view, rules_folder(read_run_record(view.store)))
+        return rules_of(view, None)
     except RulesError:
         return None
 

@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from engine.contracts.errors import NotFoundError, SellableError, UsageError
+from engine.contracts.errors import SellableError, UsageError
 from engine.contracts.exceptions import ADVICE, payload_bytes
 from engine.contracts.instants import format_instant
 from engine.core.dead_letters import DISMISSED, OPEN, DeadLetter
 from engine.embedded.runtime import Runtime, wall_clock
+from engine.embedded.view import no_exception
 
 WHOLE_NUMBERS = frozenset({"quantity", "schema"})
 REFUSED = "refused"
@@ -96,10 +97,7 @@ def find(runtime: Runtime, exception: str) -> DeadLetter:
     except ValueError:
         letter = None
     if letter is None:
-        raise NotFoundError(
-            f"there is no exception {exception}",
-            "`sellable exceptions list` shows them all, and so does GET /v1/exceptions.",
-        )
+        raise no_exception(exception)
     return letter
 
 

@@ -64,6 +64,14 @@ Number = tuple[int, str]
 Published = Callable[[str, str | None], PublishedRecord | None]
 
 
+def no_exception(exception: str) -> NotFoundError:
+    """The error of whoever asks for an exception that there is not."""
+    return NotFoundError(
+        f"there is no exception {exception}",
+        "`sellable exceptions list` shows them all, and so does GET /v1/exceptions.",
+    )
+
+
 class View:
     """What a store says, under the rules it was last run with.
 
@@ -212,10 +220,7 @@ class View:
         except ValueError:
             stored = None
         if stored is None:
-            raise NotFoundError(
-                f"there is no exception {exception}",
-                "`sellable exceptions list` shows them all, and so does GET /v1/exceptions.",
-            )
+            raise no_exception(exception)
         return read_dead_letter(stored)
 
     def channel(self, rules: RuleSet, name: str) -> Channel:

@@ -37,6 +37,7 @@ from engine.kafka.outbox import Sender
 from engine.kafka.partitioning import murmur2
 from engine.kafka.publications import publication_message, read_publication
 from engine.kafka.rules_content import read_rules
+from engine.kafka.running import task_group
 from engine.kafka.settings import KafkaSettings
 from engine.telemetry.metrics import WorkerMetrics
 
@@ -105,14 +106,12 @@ class ChannelOwner:
                 read_whole_records(consumer)
                 await self._rebuild(consumer, availability, quantities)
                 lag = Lag(consumer, self._metrics)
-                async with asyncio.TaskGroup() as tasks:
+                async with task_group() as tasks:
                     tasks.create_task(self._read(consumer, lag))
                     tasks.create_task(_measure(lag, quantities))
                     tasks.create_task(self._tell(producer))
                     tasks.create_task(self._snapshot(producer))
                     tasks.create_task(self._renew(identity, written))
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from errors
         finally:
             await producer.stop()
 

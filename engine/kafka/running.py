@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 import structlog
@@ -73,6 +73,16 @@ def telling_refusals(settings: KafkaSettings) -> Iterator[None]:
             f"the brokers {settings.brokers} refuse: {error!r}",
             "Check the rights of this user and the state of the cluster, and start it again.",
         ) from error
+
+
+@contextlib.asynccontextmanager
+async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
+    """Tasks that end together; the first error of one is raised as itself."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            yield tasks
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
 
 
 async def check_topics(settings: KafkaSettings, topics: Sequence[str]) -> dict[str, int]:

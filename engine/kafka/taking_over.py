@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
@@ -31,6 +30,7 @@ from engine.kafka.owner import Owner, changelog_place, output_places, quantity_p
 from engine.kafka.partition import EnvelopeGapError, Partition
 from engine.kafka.restore import Progress, Restoring, restore
 from engine.kafka.rules_content import no_rules, read_rules
+from engine.kafka.running import task_group
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.table import LocalTable
 from engine.rules.ruleset import RuleSet
@@ -105,11 +105,8 @@ class TakingOver:
             FencedError: another worker took one over meanwhile.
             KafkaError: the brokers refuse.
         """
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                claims = [tasks.create_task(self._claim(number, undo)) for number in numbers]
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from errors
+        async with task_group() as tasks:
+            claims = [tasks.create_task(self._claim(number, undo)) for number in numbers]
         return [one.result() for one in claims]
 
     async def _claim(self, number: int, undo: AsyncExitStack) -> Claimed:

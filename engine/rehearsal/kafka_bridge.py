@@ -33,7 +33,7 @@ from engine.kafka.catalogue import (
 from engine.kafka.channel_standing import ChannelTold, read_standing
 from engine.kafka.clients import make_consumer, make_producer, running
 from engine.kafka.messages import OUTPUT_ID
-from engine.kafka.running import run_until_stopped
+from engine.kafka.running import run_until_stopped, task_group
 from engine.kafka.settings import KafkaSettings, load_settings
 from engine.rehearsal.lines import look
 from engine.rehearsal.samples import SAMPLE_SECONDS, Sample
@@ -146,17 +146,12 @@ async def bridge(configuration: Configuration, stop: asyncio.Event) -> None:
         ):
             await _assign(consumer, filing.topics)
             topic = settings.topic(f"movements.{configuration.source}")
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    sending = tasks.create_task(
-                        _send(producer, topic, Path(configuration.entrance))
-                    )
-                    sampling = tasks.create_task(_sample(filing, configuration))
-                    await _file(consumer, filing, stop)
-                    sending.cancel()
-                    sampling.cancel()
-            except BaseExceptionGroup as errors:
-                raise errors.exceptions[0] from errors
+            async with task_group() as tasks:
+                sending = tasks.create_task(_send(producer, topic, Path(configuration.entrance)))
+                sampling = tasks.create_task(_sample(filing, configuration))
+                await _file(consumer, filing, stop)
+                sending.cancel()
+                sampling.cancel()
 
 
 async def _assign(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> None:

@@ -32,6 +32,7 @@ from engine.rehearsal.target import RehearsalError
 
 INGEST, LEDGER, PUBLISH, BRIDGE = "ingest", "ledger", "publish", "bridge"
 WORKERS: Final = (INGEST, LEDGER, PUBLISH)
+PROCESSES: Final = (*WORKERS, BRIDGE)  # in the order in which they are stopped
 RUNS: Final = "the worker runs"
 """What every worker says when it has begun."""
 SOURCE: Final = "rehearsal"
@@ -156,7 +157,7 @@ class KafkaTarget:
             RehearsalError: something did not.
         """
         said = {name: self._log(name).stat().st_size for name in WORKERS if self._has_log(name)}
-        begun = [name for name in (*WORKERS, BRIDGE) if name not in self._processes]
+        begun = [name for name in PROCESSES if name not in self._processes]
         for name in begun:
             self._processes[name] = self._launch(name)
         self._tell_bridge()
@@ -183,7 +184,7 @@ class KafkaTarget:
         Raises:
             RehearsalError: one did not end well.
         """
-        for name in (INGEST, LEDGER, PUBLISH, BRIDGE):
+        for name in PROCESSES:
             process = self._processes.pop(name, None)
             fault = "" if process is None else end(process)
             if fault:
@@ -226,11 +227,7 @@ class KafkaTarget:
         return self._folder / "kafka.yaml"
 
     def _write_settings(self) -> None:
-        told = {
-            name: _plain(value)
-            for name, value in self._settings
-            if value is not None and name in KafkaSettings.model_fields
-        }
+        told = {name: _plain(value) for name, value in self._settings if value is not None}
         file = os.open(self._settings_file, os.O_WRONLY | os.O_CREAT, OWNER_ONLY)
         with os.fdopen(file, "w", encoding="utf-8") as settings:
             yaml.safe_dump(told, settings)
@@ -301,7 +298,7 @@ class KafkaTarget:
         return self._folder / f"{name}.log"
 
     def _broken(self, when: str, name: str | None = None) -> RehearsalError:
-        names = [name] if name else [*WORKERS, BRIDGE]
+        names = [name] if name else PROCESSES
         said = "\n".join(
             self._log(each).read_text(errors="replace").strip()
             for each in names

@@ -79,7 +79,9 @@ class Rehearsal:
         target = self._targets.fresh(self._folder / ENGINE)
         try:
             player = Player(target, self._rules, plan.faults)
-            played = self._play(player, target, load, chains)
+            self._tell("starting the engine", 0.0)
+            target.start()
+            played = player.play(load, chains, self._patience(), self._tell)
         finally:
             target.discard()
         self._tell("reading what the engine wrote", 1.0)
@@ -87,13 +89,6 @@ class Rehearsal:
         cost = measuring.engine(played)
         found = self._search(cost.cpu_mean) if plan.seeks_headroom else None
         return self._result(played, told, found, begun_at, time.monotonic() - began)
-
-    def _play(
-        self, player: Player, target: Target, load: Load, chains: Mapping[Fault, list[str]]
-    ) -> Played:
-        self._tell("starting the engine", 0.0)
-        target.start()
-        return player.play(load, chains, self._patience(), self._tell)
 
     def _patience(self) -> Patience:
         """Wait for what is stated, and a little longer; the defaults of limits are there always."""

@@ -49,7 +49,12 @@ from engine.kafka.catalogue import CHANGELOG, CONTENTS, ENVELOPES, STANDINGS
 from engine.kafka.clients import make_producer
 from engine.kafka.dispatch import read_model_of
 from engine.kafka.routing import Router
-from engine.kafka.running import check_topics, ledger_partitions, telling_refusals
+from engine.kafka.running import (
+    check_topics,
+    ledger_partitions,
+    task_group,
+    telling_refusals,
+)
 from engine.kafka.settings import KafkaSettings
 from engine.rules.shown import RulesShown, show_rules
 
@@ -120,12 +125,9 @@ class KafkaRuntime:
         self._log.info(
             "the worker runs", kind=KIND, restored_in_s=round(time.monotonic() - began, 3)
         )
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(for_ever(parts.replica.read))
-                tasks.create_task(for_ever(parts.watch))
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from errors
+        async with task_group() as tasks:
+            tasks.create_task(for_ever(parts.replica.read))
+            tasks.create_task(for_ever(parts.watch))
 
     async def finish(self) -> None:
         """Take no more writes, and answer those that were taken."""
