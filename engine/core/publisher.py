@@ -97,8 +97,8 @@ class Publisher:
                 self.book.change(sku)
             value, status, version = change.value, change.status, last.version + 1
             line = _line(outlet, name, location, value, status, version, time, Cause(*identity))
+            throttle.spend(last, now)
             _tell(outlet, last, value, status, now, last.since, identity, line)
-            throttle.published(last, now)
 
     def _look_at(
         self, sku: Sku, now: int, time: str, rule_trace: Trace | None, ready: Ready | None = None

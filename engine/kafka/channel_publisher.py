@@ -313,12 +313,12 @@ class ChannelPublisher:
         throttle = self._throttle
         assert throttle is not None, "whoever publishes knows the rules"
         last, since = key.last, key.last.since
+        throttle.spend(last, now)
         last.value, last.status = change.value, change.status
         last.version += 1
         last.at = now
         last.since = 0
         last.cause = (key.cause.source, key.cause.id, key.cause.correlation_id)
-        throttle.published(last, now)
         bucket = throttle.bucket
         standing = Standing(key.quantity_version, log=last.log)
         if bucket is not None:

@@ -244,12 +244,12 @@ class Throttle:
                 overdue_at = rank[2] + self.publish.max_staleness
                 self._overdue.set(self._tick_from(overdue_at), ref)
 
-    def published(self, record: PublishedRecord, now: int) -> None:
-        """Note a publication in the key's budget."""
+    def spend(self, record: PublishedRecord, now: int) -> None:
+        """Note in the key's budget that it is told now; `record` is still its last publication."""
         budget = self.publish.max_per_key
         if budget is None:
             return
-        log = [at for at in record.log or () if at > now - budget.period]
+        log = [at for at in _told(record) if at > now - budget.period]
         log.append(now)
         record.log = log[-budget.count :]
 
@@ -317,9 +317,10 @@ class Throttle:
             if self._too_small(change):
                 allowed = max(allowed, published.since + self.publish.max_staleness)
         budget = self.publish.max_per_key
-        log = published.log
-        if budget is not None and log is not None and len(log) >= budget.count:
-            allowed = max(allowed, log[-budget.count] + budget.period)
+        if budget is not None:
+            told = _told(published)
+            if len(told) >= budget.count:
+                allowed = max(allowed, told[-budget.count] + budget.period)
         return allowed
 
     def _too_small(self, change: Change) -> bool:
@@ -331,3 +332,14 @@ class Throttle:
     def _tick_from(self, instant: int) -> int:
         """Return the first tick at or after the instant."""
         return -(-instant // self.tick) * self.tick
+
+
+def _told(record: PublishedRecord) -> list[int]:
+    """Return when a key was told, oldest first, as far as it is known.
+
+    Its log holds what was told under a budget; where there was none, the last one alone is known.
+    """
+    log = record.log or []
+    if not record.version or log[-1:] == [record.at]:
+        return log
+    return [*log, record.at]

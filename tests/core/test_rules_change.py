@@ -479,6 +479,40 @@ def test_the_end_of_an_interval_is_no_cause_of_what_it_held_back(
     assert (told["cause"]["source"], told["cause"]["id"]) == (sold["source"], sold["id"])
 
 
+@pytest.mark.parametrize("before", [{}, {"max_per_key": "5/day"}])
+@pytest.mark.parametrize("granularity", ["sku", "location"])
+def test_a_budget_of_a_key_that_comes_later_counts_the_last_publication_before_it(
+    granularity: str, before: Rules, tmp_path: Path
+) -> None:
+    """And those that an earlier budget counted; how many others there were is not known."""
+
+    def rules(**publish: str) -> Rules:
+        return {"channels": {"web": {"granularity": granularity, "publish": publish}}}
+
+    earlier = ["09:00:00 receipt A@L 10", "10:00:00 sale A@L 1", "11:00:00 sale A@L 1"]
+    run = running(rules(**before), tmp_path, *earlier)
+    run.change_rules(rules(max_per_key="2/day"))
+    tell(run, "12:00:00 sale A@L 1")
+    run.finish()
+    told = [each["computed_at"][8:19] for each in run.topics["availability.web"]]
+    third = "21T09:00:01" if before else "20T11:00:01"
+    fourth = [] if before else ["21T10:00:01"]
+    assert told == ["20T09:00:01", "20T10:00:01", third, *fourth]
+
+
+def test_a_budget_that_was_gone_for_a_while_counts_on_when_it_comes_back(tmp_path: Path) -> None:
+    """What was told meanwhile is known of the last time alone."""
+    budget = {"channels": {"web": {"publish": {"max_per_key": "2/day"}}}}
+    run = running(budget, tmp_path, "08:00:00 receipt A@L 10", "09:00:00 sale A@L 1")
+    run.change_rules({"channels": {"web": {}}})
+    tell(run, "10:00:00 sale A@L 1", "11:00:00 sale A@L 1")
+    run.change_rules(budget)
+    tell(run, "12:00:00 sale A@L 1")
+    run.finish()
+    told = [each["computed_at"][8:19] for each in run.topics["availability.web"]]
+    assert told == ["20T08:00:01", "20T09:00:01", "20T10:00:01", "21T08:00:01"]
+
+
 @pytest.mark.parametrize("restarts", [False, True])
 def test_what_waits_for_a_window_to_come_keeps_its_business_date(
     restarts: bool, tmp_path: Path

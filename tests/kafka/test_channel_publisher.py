@@ -126,3 +126,18 @@ def test_before_the_first_tick_and_before_any_rules_nothing_is_late(tmp_path: Pa
     known = publisher(tmp_path, "{}")
     known.take(quantity("TEA", 5, 1, TICK), 0)
     assert list(known.pass_on()) == []
+
+
+def test_a_budget_that_comes_later_counts_the_last_publication_before_it(tmp_path: Path) -> None:
+    """Its standing in the topic holds from then on what was told under the budget and before."""
+    channel = publisher(tmp_path, "{}")
+    channel.take(quantity("TEA", 5, 1, TICK), 0)
+    assert len(list(channel.tick(TICK))) == 1
+    publisher(tmp_path, "{max_per_key: 2/day}")
+    channel.change_rules(load_rules(tmp_path))
+    second = TICK + SECOND
+    channel.take(quantity("TEA", 4, 2, second), 0)
+    (publication,) = channel.tick(second)
+    assert publication.standing.log == [TICK, second]
+    channel.take(quantity("TEA", 3, 3, second + SECOND), 0)
+    assert list(channel.tick(second + SECOND)) == []
