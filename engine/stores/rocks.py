@@ -16,6 +16,7 @@ from rocksdict import (
     BlockBasedOptions,
     Cache,
     DBCompressionType,
+    DBPath,
     DBRecoveryMode,
     Options,
     Rdict,
@@ -48,6 +49,8 @@ WRITE_BUFFER_BLOOM = 0.02
 # Every commit that empties a range makes the next read sort all such ranges of the write buffer
 # again (measured: 0.15 us for each): after so many the buffer goes to the disk, wherever it stands.
 RANGES_PER_BUFFER = 1_000
+CURRENT = "CURRENT"  # the file that names the newest manifest
+UNLIMITED = (1 << 64) - 1
 INFO_LOG_BYTES = 4 * MIB
 INFO_LOGS_KEPT = 2
 READER_ATTEMPTS = 20  # the writer may replace a file between a reader's look at two of them
@@ -221,7 +224,10 @@ class RocksReader:
     """The store of one folder, read while another process may be writing it.
 
     It shows what had been committed when it was opened or last refreshed, and never disturbs the
-    writer: its own files lie in a temporary folder that `close` removes.
+    writer: it needs no right to write in the folder, and its own files lie in a temporary folder
+    that `close` removes. That holds what rocksdict 0.3.29 takes for the database, in which it
+    writes a file of its own whoever opens it: links to the two files that RocksDB looks for by
+    their names; tables and logs are found where they are.
     """
 
     def __init__(self, path: Path) -> None:
@@ -231,8 +237,11 @@ class RocksReader:
         """
         if not is_store(path):
             raise _missing(path)
-        self._path = path
+        self._path = path.absolute()
         self._private = Path(tempfile.mkdtemp(prefix="sellable-reader-"))
+        self._linked = self._private / "linked"
+        self._linked.mkdir()
+        (self._linked / CURRENT).symlink_to(self._path / CURRENT)
         try:
             self._database = self._open()
         except SellableError:
@@ -242,11 +251,15 @@ class RocksReader:
     def _open(self) -> Rdict:
         for attempt in range(1, READER_ATTEMPTS + 1):
             try:
+                self._manifest()
                 # A reader keeps every file open, so that none it needs can be taken away.
+                options = _options(ALL_FILES_OPEN)
+                options.set_wal_dir(str(self._path))
+                options.set_db_paths([DBPath(str(self._path), UNLIMITED)])
                 database = Rdict(
-                    str(self._path),
-                    _options(ALL_FILES_OPEN),
-                    access_type=AccessType.secondary(str(self._private)),
+                    str(self._linked),
+                    options,
+                    access_type=AccessType.secondary(str(self._private / "own")),
                 )
                 self._catch_up(database)
             except Exception as error:
@@ -274,9 +287,12 @@ class RocksReader:
         )
 
     def _manifest(self) -> tuple[str, int]:
-        """Return the name and the length in bytes of the newest manifest."""
-        name = (self._path / "CURRENT").read_text().strip()
-        return name, (self._path / name).stat().st_size
+        """Return the name and the length in bytes of the newest manifest, and link it."""
+        name = (self._path / CURRENT).read_text().strip()
+        link = self._linked / name
+        if not link.is_symlink():
+            link.symlink_to(self._path / name)
+        return name, link.stat().st_size
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value of the key, None when there is none."""
@@ -292,6 +308,8 @@ class RocksReader:
 
     def refresh(self) -> None:
         """Show what the writer has committed by now."""
+        if not self._private.exists():
+            raise StoreClosedError("the reader was used after it had been closed")
         try:
             self._catch_up(self._database)
         except Exception as error:
@@ -306,7 +324,7 @@ class RocksReader:
 
 def is_store(path: Path) -> bool:
     """Tell whether the folder holds a store, by the file that names its newest manifest."""
-    return (path / "CURRENT").is_file()
+    return (path / CURRENT).is_file()
 
 
 def _scan(

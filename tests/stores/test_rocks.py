@@ -214,6 +214,34 @@ def test_a_reader_leaves_nothing_behind(
     assert sorted(path.name for path in (tmp_path / "state").iterdir()) == before
 
 
+def test_a_reader_writes_nothing_in_the_folder(store: RocksStore, tmp_path: Path) -> None:
+    """So it needs no right to: the folder may belong to another user, or be mounted read-only."""
+    store.commit({b"K1": b"1"})
+    for path in (tmp_path / "state").iterdir():
+        os.utime(path, ns=(0, 0))
+    reader = RocksReader(tmp_path / "state")
+    reader.refresh()
+    assert reader.get(b"K1") == b"1"
+    reader.close()
+    written = [path.name for path in (tmp_path / "state").iterdir() if path.stat().st_mtime_ns]
+    assert written == []
+
+
+def test_a_reader_goes_on_with_a_writer_that_starts_again(tmp_path: Path) -> None:
+    """Every start of a writer begins another manifest."""
+    store = RocksStore(tmp_path / "state")
+    store.commit({b"K1": b"1"})
+    reader = RocksReader(tmp_path / "state")
+    for number in (b"2", b"3"):
+        store.close()
+        store = RocksStore(tmp_path / "state")
+        store.commit({b"K1": number})
+        reader.refresh()
+        assert reader.get(b"K1") == number
+    reader.close()
+    store.close()
+
+
 def test_a_closed_reader_tells_so(store: RocksStore, tmp_path: Path) -> None:
     """Like any store."""
     store.commit({b"K1": b"1"})
