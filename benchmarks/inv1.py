@@ -20,6 +20,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import msgspec
@@ -71,13 +73,18 @@ class Lines(msgspec.Struct, frozen=True):
 
 
 def generate(workload: Workload, folder: Path = CACHE) -> Lines:
-    """Writes the workload as NDJSON into the folder, once; says where it is and what it holds."""
+    """Writes the workload as NDJSON into the folder, once; says where it is and what it holds.
+
+    It is made in a process of its own: on Linux the peak memory of a process is at least that of
+    the one that started it, and this one will start a run of the engine.
+    """
     path = folder / f"inv1-{fingerprint(workload)}.ndjson"
     report = path.with_suffix(".json")
     if report.exists():
         return msgspec.json.decode(report.read_bytes(), type=Lines)
     folder.mkdir(parents=True, exist_ok=True)
-    made = _write(workload, path)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
+        made = other.submit(_write, workload, path).result()
     report.write_bytes(msgspec.json.encode(made))
     return made
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from benchmarks.inv1 import Lines, generate, write_openings
 from benchmarks.inv1_lines import CHANNELS, MIX, Workload
+from benchmarks.process import ROOT
 from benchmarks.rules import write_rules
 from engine.contracts.movement import Movement
 from engine.contracts.movements import MovementDecoder
@@ -49,6 +52,24 @@ def test_a_workload_is_made_once(made: Lines) -> None:
     before = Path(made.path).stat().st_mtime_ns
     assert generate(SMALL, Path(made.path).parent) == made
     assert Path(made.path).stat().st_mtime_ns == before
+
+
+def test_making_a_workload_leaves_nothing_in_the_memory_that_a_run_is_measured_by(
+    tmp_path: Path,
+) -> None:
+    """A run of the engine that is started next is not said to have needed it."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from benchmarks.inv1 import generate; from tests.benchmarks.test_inv1 import SMALL\n"
+        "status = Path('/proc/self/status')\n"
+        "def peak(): return int(status.read_text().split('VmHWM:')[1].split()[0])\n"
+        "before = peak(); made = generate(SMALL, Path(sys.argv[1]))\n"
+        "print(made.size_bytes // 1024, peak() - before)"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    written_kib, more_kib = map(int, said.split())
+    assert more_kib < written_kib
 
 
 def test_the_lines_are_as_many_and_as_long_as_promised(made: Lines) -> None:
