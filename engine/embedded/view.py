@@ -57,6 +57,15 @@ class Answer:
     last_movements: tuple[Trace, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class StoredSku:
+    """What the store has of one SKU: its record, and those of its keys by location."""
+
+    sku: str
+    record: SkuRecord
+    keys: Mapping[str, KeyRecord]
+
+
 # An available quantity in base units, and its status.
 Number = tuple[int, str]
 
@@ -131,22 +140,19 @@ class View:
                 found.append(self._channel_key(rules, each, sku, record, None))
         return found
 
-    def skus(self) -> Iterator[str]:
+    def skus(self) -> Iterator[StoredSku]:
         """Yield every SKU that a movement has touched, in the order of their bytes."""
         for name, stored in self.store.scan(records.SKU):
-            if msgspec.msgpack.decode(stored, type=SkuRecord).trail:
-                yield name[len(records.SKU) :].decode()
+            record = msgspec.msgpack.decode(stored, type=SkuRecord)
+            if record.trail:
+                sku = name[len(records.SKU) :].decode()
+                yield StoredSku(sku, record, dict(self._keys(sku)))
 
-    def numbers(self, rules: RuleSet, sku: str) -> dict[tuple[str, str | None], Number]:
-        """Return what the SKU's keys come to under the rules, by channel and location.
-
-        Raises:
-            NotFoundError: no movement has touched the SKU.
-        """
-        record = self._sku(sku)
-        keys = list(self._keys(sku))
-        stock = {place: StockLine(key.sellable, key.reserved) for place, key in keys}
-        offers = Offers(rules, self._now(), sku, stock, self._claims(rules, record))
+    def numbers(self, rules: RuleSet, stored: StoredSku) -> dict[tuple[str, str | None], Number]:
+        """Return what a SKU's keys come to under the rules, by channel and location."""
+        stock = {place: StockLine(key.sellable, key.reserved) for place, key in stored.keys.items()}
+        claims = self._claims(rules, stored.record)
+        offers = Offers(rules, self._now(), stored.sku, stock, claims)
         found: dict[tuple[str, str | None], Number] = {}
         for channel in rules.channels:
             slot, low = self._slot(channel), channel.publish.low_stock
@@ -154,7 +160,7 @@ class View:
             if channel.by_location:
                 places = [
                     place
-                    for place, key in keys
+                    for place, key in stored.keys.items()
                     if slot in (key.published or {}) or offers.sells_from(channel, place)
                 ]
             for place in places:
@@ -162,17 +168,13 @@ class View:
                 found[channel.name, place] = (value, STATUS_NAMES[status_of(value, low)])
         return found
 
-    def told(self, sku: str) -> dict[tuple[str, str | None], Number]:
-        """Return what was published last of the SKU's keys, on the channels in force.
-
-        Raises:
-            NotFoundError: no movement has touched the SKU.
-        """
+    def told(self, stored: StoredSku) -> dict[tuple[str, str | None], Number]:
+        """Return what was published last of a SKU's keys, on the channels in force."""
         slots = {self.standing.channels.index(name): name for name in self.standing.order}
         places: list[tuple[str | None, Mapping[int, PublishedRecord | None]]] = [
-            (None, dict(enumerate(self._sku(sku).published)))
+            (None, dict(enumerate(stored.record.published)))
         ]
-        places += [(place, dict(key.published or {})) for place, key in self._keys(sku)]
+        places += [(place, dict(key.published or {})) for place, key in stored.keys.items()]
         return {
             (slots[slot], place): (last.value, STATUS_NAMES[last.status])
             for place, published in places

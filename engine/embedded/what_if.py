@@ -30,12 +30,12 @@ def what_if(view: View, now: RuleSet | None, then: RuleSet) -> Iterator[Compared
 
     Without the rules in force, the last publications stand for what is now.
     """
-    for sku in view.skus():
-        before = view.told(sku) if now is None else view.numbers(now, sku)
-        after = view.numbers(then, sku)
+    for stored in view.skus():
+        before = view.told(stored) if now is None else view.numbers(now, stored)
+        after = view.numbers(then, stored)
         for channel, location in sorted(before.keys() | after.keys(), key=_order):
             key = (channel, location)
-            yield Compared(sku, channel, location, before.get(key), after.get(key))
+            yield Compared(stored.sku, channel, location, before.get(key), after.get(key))
 
 
 def rules_in_force(view: View, last_run: RuleSet | None) -> RuleSet | None:
