@@ -37,9 +37,9 @@ def explain(
     """Explain a number: from physical stock to published.
 
     Shows every term with its sign, the rule that won with its file and line, the rules that lost
-    and why, the last movements, what was published last, and what is due when. Reads what the
-    engine has committed, also while it runs: from its data folder, or from a running engine that
-    listens.
+    and why, the last movements, what was published last, and what is due when. Published is what
+    the channel's file or topic has taken and acknowledged. Reads what the engine has committed,
+    also while it runs: from its data folder, or from a running engine that listens.
     """
     remote = remote_of(data, url, key, rules)
     if remote is not None:

@@ -134,7 +134,7 @@ def _why_not(rule: Rule, winner: Rule | None, instant: int) -> str:
 def _buffer(buffer: Buffer | None) -> str:
     assert buffer is not None, "a rule with this kind of effect has a buffer"
     if not buffer.denominator:
-        return f"{buffer.units} units"
+        return "1 unit" if buffer.units == 1 else f"{buffer.units} units"
     text = f"{_percent(buffer.numerator, buffer.denominator)} rounded "
     text += "up" if buffer.round_up else "down"
     if buffer.minimum:

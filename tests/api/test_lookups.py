@@ -248,7 +248,7 @@ def test_the_rules_in_force_are_told_with_a_tag(shop: Shop) -> None:
     answer = shop.http.get("/v1/rules")
     told = answer.json()
     (rule,) = told["rules"]
-    assert (rule["name"], rule["effects"]) == ("kept for walk-ins", {"location_buffer": "1 units"})
+    assert (rule["name"], rule["effects"]) == ("kept for walk-ins", {"location_buffer": "1 unit"})
     assert rule["when"] == {"channels": ["slow"]}
     assert answer.headers["etag"] == f'"{told["fingerprint"]}"'
     again = shop.http.get("/v1/rules", headers={"If-None-Match": answer.headers["etag"]})
