@@ -26,7 +26,7 @@ from engine.core.dead_letters import DeadLetter, Wanted, exception_name, read_de
 from engine.embedded.reservation_requests import state_of, unknown_reservation
 from engine.embedded.runtime import Runtime
 from engine.embedded.shown import published_key
-from engine.embedded.view import Answer, ChannelKey, View
+from engine.embedded.view import Answer, ChannelKey, View, no_exception
 from engine.rules.model import Channel
 from engine.rules.ruleset import RuleSet
 
@@ -236,9 +236,7 @@ class Looking:
         except ValueError:
             stored = None
         if stored is None:
-            raise NotFoundError(
-                f"there is no exception {exception}", "GET /v1/exceptions lists them."
-            )
+            raise no_exception(exception)
         return read_dead_letter(stored)
 
 

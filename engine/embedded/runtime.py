@@ -23,7 +23,7 @@ from engine.embedded.snapshots import TOPIC as SNAPSHOTS
 from engine.embedded.snapshots import snapshot_count, snapshot_lines
 from engine.rules.loader import NO_OVERRIDES
 from engine.rules.ruleset import RuleSet
-from engine.stores.base import Store, StoreReader
+from engine.stores.base import StoreReader
 
 RUN = b"N"  # the runtime's own record in the store
 DEFAULT_OUT = "out"  # folder inside the data folder
@@ -249,8 +249,3 @@ class Runtime:
         """Close the files and the store; everything was committed."""
         self.files.close()
         self.store.close()
-
-
-def meta_exists(store: Store) -> bool:
-    """Return whether an engine ever committed to the store."""
-    return store.get(records.META) is not None

@@ -221,11 +221,6 @@ class ChannelPublisher:
             due = min(due, -(-edges[place] // throttle.tick) * throttle.tick)
         return due
 
-    def idle(self, now: int) -> bool:
-        """Whether a tick would tell nothing."""
-        due = self.next_due()
-        return due is None or due > now
-
     def tick(self, now: int) -> Iterator[Publication]:
         """Yield what is published on the tick `now`, most at risk first."""
         throttle, channel = self._throttle, self._channel

@@ -223,11 +223,11 @@ class RocksSnapshot:
 class RocksReader:
     """The store of one folder, read while another process may be writing it.
 
-    It shows what had been committed when it was opened or last refreshed, and never disturbs the
-    writer: it needs no right to write in the folder, and its own files lie in a temporary folder
-    that `close` removes. That holds what rocksdict 0.3.29 takes for the database, in which it
-    writes a file of its own whoever opens it: links to the two files that RocksDB looks for by
-    their names; tables and logs are found where they are.
+    It shows what had been committed when it was opened, and never disturbs the writer: it needs no
+    right to write in the folder, and its own files lie in a temporary folder that `close` removes.
+    That holds what rocksdict 0.3.29 takes for the database, in which it writes a file of its own
+    whoever opens it: links to the two files that RocksDB looks for by their names; tables and logs
+    are found where they are.
     """
 
     def __init__(self, path: Path) -> None:
@@ -305,15 +305,6 @@ class RocksReader:
     def scan(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Yield (key, value) in ascending order of keys that have the prefix and are >= start."""
         return _scan(self._database, self._path, prefix, start)
-
-    def refresh(self) -> None:
-        """Show what the writer has committed by now."""
-        if not self._private.exists():
-            raise StoreClosedError("the reader was used after it had been closed")
-        try:
-            self._catch_up(self._database)
-        except Exception as error:
-            raise explain(error, self._path) from error
 
     def close(self) -> None:
         """Close the database and remove the temporary folder. Closing twice does nothing."""

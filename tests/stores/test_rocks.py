@@ -158,14 +158,15 @@ except StoreLockedError as error:
 
 
 def test_a_reader_sees_what_a_live_writer_has_committed(store: RocksStore, tmp_path: Path) -> None:
-    """What lies in the write-ahead log alone is seen when the reader opens, and after `refresh`."""
+    """Also what lies in the write-ahead log alone; what is committed later it does not see."""
     store.commit({b"K1": b"1", b"K2": b"2"})
     reader = RocksReader(tmp_path / "state")
     assert reader.get(b"K1") == b"1"
     assert reader.get(b"K9") is None
     store.commit({b"K3": b"3"}, ranges=[(b"K1", b"K2")])
     assert reader.get(b"K3") is None
-    reader.refresh()
+    reader.close()
+    reader = RocksReader(tmp_path / "state")
     assert list(reader.scan(b"K")) == [(b"K2", b"2"), (b"K3", b"3")]
     assert list(reader.scan(b"K", b"K3")) == [(b"K3", b"3")]
     reader.close()
@@ -178,15 +179,17 @@ def test_a_reader_follows_a_writer_that_moves_its_files(
     monkeypatch.setattr(rocks, "WRITE_BUFFER_BYTES", MIB // 4)
     store = RocksStore(tmp_path / "state")
     store.commit({b"M": b"0"})
-    reader = RocksReader(tmp_path / "state")
+    first = RocksReader(tmp_path / "state")
     for number in range(60):
         mark = b"%d" % number
         store.commit({b"K%03d" % place: mark + os.urandom(400) for place in range(200)})
         store.commit({b"M": mark})
-        reader.refresh()
+        reader = RocksReader(tmp_path / "state")
         assert reader.get(b"M") == mark
         assert all(value.startswith(mark) for _, value in reader.scan(b"K"))
-    reader.close()
+        reader.close()
+    assert list(first.scan(b"")) == [(b"M", b"0")]
+    first.close()
     store.close()
 
 
@@ -220,26 +223,10 @@ def test_a_reader_writes_nothing_in_the_folder(store: RocksStore, tmp_path: Path
     for path in (tmp_path / "state").iterdir():
         os.utime(path, ns=(0, 0))
     reader = RocksReader(tmp_path / "state")
-    reader.refresh()
     assert reader.get(b"K1") == b"1"
     reader.close()
     written = [path.name for path in (tmp_path / "state").iterdir() if path.stat().st_mtime_ns]
     assert written == []
-
-
-def test_a_reader_goes_on_with_a_writer_that_starts_again(tmp_path: Path) -> None:
-    """Every start of a writer begins another manifest."""
-    store = RocksStore(tmp_path / "state")
-    store.commit({b"K1": b"1"})
-    reader = RocksReader(tmp_path / "state")
-    for number in (b"2", b"3"):
-        store.close()
-        store = RocksStore(tmp_path / "state")
-        store.commit({b"K1": number})
-        reader.refresh()
-        assert reader.get(b"K1") == number
-    reader.close()
-    store.close()
 
 
 def test_a_closed_reader_tells_so(store: RocksStore, tmp_path: Path) -> None:
@@ -251,8 +238,6 @@ def test_a_closed_reader_tells_so(store: RocksStore, tmp_path: Path) -> None:
         reader.get(b"K1")
     with pytest.raises(StoreClosedError):
         reader.scan(b"K")
-    with pytest.raises(StoreClosedError):
-        reader.refresh()
 
 
 def test_a_snapshot_shows_the_store_as_it_stood_whatever_is_committed_since(
