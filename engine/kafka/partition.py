@@ -18,8 +18,6 @@ from engine.contracts.exceptions import ExceptionRecord, Refusal
 from engine.contracts.instants import format_instant
 from engine.contracts.movements import Movement
 from engine.contracts.observations import Observation, decode_observation
-from engine.contracts.records import DIRTY, IDENTITY_RECENT, WINDOW, numbered
-from engine.core.changes import Changes
 from engine.core.dead_letters import (
     DISMISSED,
     OBSERVATION,
@@ -35,27 +33,20 @@ from engine.core.step import Outcome, Prepared
 from engine.kafka.catalogue import EXCEPTIONS, OUTCOMES, QUANTITIES, of_channel
 from engine.kafka.envelope_reading import Envelope, Unseen, entry_of, take_unseen
 from engine.kafka.envelopes import ControlEntry, Movements
-from engine.kafka.ledger_record import (
-    LEDGER,
-    LedgerRecord,
-    Messages,
-    Parcel,
-    parcel_name,
-    read_parcel,
-)
+from engine.kafka.ledger_record import LEDGER, LedgerRecord, Messages, Parcel, parcel_name
 from engine.kafka.messages import (
     RULES_KEY,
     SNAPSHOT_KEY,
     RulesNotice,
     SnapshotNotice,
-    number_outcomes,
     outcome_messages,
-    output_messages,
     own_exception,
     quantities,
 )
+from engine.kafka.parcels import Parcels
 from engine.kafka.partition_observations import take_observations, tell
 from engine.kafka.partitioning import partition_of
+from engine.kafka.tombstones import Tombstones
 from engine.rules.relaying import relaying
 from engine.rules.ruleset import RuleSet
 from engine.stores.base import StoreReader
@@ -64,9 +55,6 @@ RULES: Final = "rules"
 SNAPSHOT: Final = "snapshot"
 REPLAY: Final = "replay"
 DISMISS: Final = "dismiss"
-
-JOURNALS: Final = (DIRTY, WINDOW, IDENTITY_RECENT)
-"""Kinds of records of which a commit puts one, under its number, until all are dropped at once."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
@@ -124,8 +112,8 @@ class Partition:
         self.record = record
         self.engine = Engine(table, relaying(rules), WALL)
         self._messages: Messages = {}
-        self._journals = {kind: [name for name, _ in table.scan(kind)] for kind in JOURNALS}
-        self._parcels = [name for name, _ in table.scan(parcel_name(0)[:1])]
+        self._parcels = Parcels(number, table, record)
+        self._tombstones = Tombstones(table)
 
     @property
     def next_offset(self) -> int:
@@ -142,14 +130,11 @@ class Partition:
 
     def undelivered(self) -> Iterator[Parcel]:
         """The outputs that are committed and not known to be delivered."""
-        for name in self._parcels:
-            stored = self.table.get(name)
-            assert stored is not None, "a parcel is dropped only after it was delivered"
-            yield read_parcel(stored)
+        return self._parcels.kept()
 
     def note_delivered(self) -> Step | None:
         """Note by itself what is known to be delivered; None when there is nothing to note."""
-        delivered = list(self._delivered_parcels())
+        delivered = list(self._parcels.take_delivered())
         if not delivered:
             return None
         return Step({LEDGER: _encode(self.record)}, delivered, None, cut=False)
@@ -359,65 +344,15 @@ class Partition:
 
     def _step(self, outcomes: Sequence[Outcome]) -> Step:
         changes = self.engine.collect()
-        deletes = [*self._emptied(changes), *changes.deletes]
         puts = changes.puts
-        deletes.extend(self._delivered_parcels())
-        refused = changes.outputs.get(EXCEPTIONS, ())
-        parcel = self._parcel(changes)
+        emptied = self._tombstones.of(changes, self.engine.standing.commit)
+        deletes = [*emptied, *changes.deletes, *self._parcels.take_delivered()]
+        messages, self._messages = self._messages, {}
+        parcel = self._parcels.pack(changes.outputs, messages)
         if parcel is not None:
-            name = parcel_name(parcel.first)
-            puts[name] = _encode(parcel)
-            self._parcels.append(name)
+            puts[parcel_name(parcel.first)] = _encode(parcel)
         puts[LEDGER] = _encode(self.record)
         cut = self.engine.standing.cut is not None
+        refused = changes.outputs.get(EXCEPTIONS, ())
         exceptions = [one for one in refused if isinstance(one, ExceptionRecord)]
         return Step(puts, deletes, parcel, cut, outcomes, exceptions)
-
-    def _parcel(self, changes: Changes) -> Parcel | None:
-        record = self.record
-        told = output_messages(dict(changes.outputs), self.number, record.number + 1)
-        behind = record.number + 1 + sum(map(len, told.values()))
-        number_outcomes(self._messages, self.number, behind)
-        told.update(self._messages)
-        self._messages = {}
-        count = sum(map(len, told.values()))
-        if not count:
-            return None
-        parcel = Parcel(record.number + 1, count, told)
-        record.number += count
-        return parcel
-
-    def _delivered_parcels(self) -> Iterator[bytes]:
-        """The names of parcels whose every output is known to be delivered."""
-        last = parcel_name(self.record.acknowledged + 1)
-        # A parcel is delivered when the next one begins at or before the first that is not.
-        while self._parcels and self._parcels[0] < last:
-            end = parcel_name(self.record.number + 1)
-            following = self._parcels[1] if len(self._parcels) > 1 else end
-            if following > last:
-                return
-            yield self._parcels.pop(0)
-
-    def _emptied(self, changes: Changes) -> Iterator[bytes]:
-        """The names of the records in the ranges to be emptied, those put anew left out.
-
-        A compacted topic forgets by key, so a range becomes one tombstone for each of its records.
-        """
-        for first, end in changes.ranges:
-            for name in self._names_in(first, end):
-                if name not in changes.puts:
-                    yield name
-        for kind, names in self._journals.items():
-            name = numbered(kind, self.engine.standing.commit)
-            if name in changes.puts:
-                names.append(name)
-
-    def _names_in(self, first: bytes, end: bytes) -> Iterator[bytes]:
-        if first in self._journals:
-            names, self._journals[first] = self._journals[first], []
-            yield from names
-            return
-        for name, _ in self.table.scan(first[:1], first):
-            if name >= end:
-                return
-            yield name
