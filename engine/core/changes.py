@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+# A record of a topic, or one that is encoded already: a JSON text.
+Output = msgspec.Struct | msgspec.Raw
+
 
 @dataclass(slots=True)
 class Changes:
@@ -19,7 +22,7 @@ class Changes:
     puts: dict[bytes, bytes] = field(default_factory=dict)
     deletes: list[bytes] = field(default_factory=list)
     ranges: list[tuple[bytes, bytes]] = field(default_factory=list)
-    outputs: dict[str, Sequence[msgspec.Struct]] = field(default_factory=dict)
+    outputs: dict[str, Sequence[Output]] = field(default_factory=dict)
 
     def merge(self, changed: dict[bytes, bytes | None]) -> None:
         """Add records that were put, or dropped where the value is None."""

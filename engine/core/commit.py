@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from engine.contracts import records
-from engine.core.changes import Changes
+from engine.core.changes import Changes, Output
 from engine.core.parts import Parts
 from engine.core.timeline import book_entries
 from engine.ledger.book import Sku
@@ -104,14 +104,14 @@ def _collect_journals(parts: Parts, changes: Changes) -> None:
         puts.clear()
 
 
-def take_outputs(parts: Parts) -> dict[str, Sequence[msgspec.Struct]]:
+def take_outputs(parts: Parts) -> dict[str, Sequence[Output]]:
     """Return the records that wait for each topic, in order; they count as handed over.
 
     They belong to the next commit. Whoever takes them before it may write them while the rest of
     the commit is still to be collected, but has to drop them again when that never comes.
     """
     figures = parts.standing.figures
-    outputs: dict[str, Sequence[msgspec.Struct]] = {}
+    outputs: dict[str, Sequence[Output]] = {}
     for outlet in parts.publisher.outlets:
         if outlet.records:
             outputs[outlet.topic] = outlet.records

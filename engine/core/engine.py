@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from engine.contracts.decisions import Decision
 from engine.contracts.exceptions import ExceptionRecord, Refusal
 from engine.contracts.movements import Movement
 from engine.contracts.records import ReservationRecord
 from engine.core import commit, cut, observing, step, timeline
-from engine.core.changes import Changes
+from engine.core.changes import Changes, Output
 from engine.core.dead_letters import OBSERVATION, REPLAYED, DeadLetter
 from engine.core.figures import Standing
 from engine.core.observing import Observed
@@ -121,22 +119,25 @@ class Engine:
         """Let the clock reach `to`; False when it stopped early for a commit."""
         return timeline.advance(self.parts, to)
 
-    def look_ahead(self, now: int, within: int, most: int) -> bool:
-        """Work out ahead what the next tick will tell, if it is at most `within` after `now`.
+    def look_ahead(self, now: int, begin: Sequence[int], most: int) -> bool:
+        """Work out ahead what the next tick will tell, in rounds.
 
-        `most` is how many SKUs are looked at. Returns whether more are left to look at.
+        `begin` is how long before the tick each round begins, microseconds, descending; `most` is
+        how many SKUs are looked at. Returns whether more are left to look at.
         """
         last, length = self.standing.last_tick, self.parts.settings.publish_tick
-        if last is None or not self.parts.book.dirty or last + length - now > within:
+        if last is None or not self.parts.book.dirty:
             return False
-        return self.parts.publisher.ahead.look(last + length, most)
+        left = last + length - now
+        rounds = sum(1 for within in begin if left <= within)
+        return rounds > 0 and self.parts.publisher.ahead.look(last + length, rounds, most)
 
     def change_rules(self, rules: RuleSet) -> None:
         """Put other rules in force from now on; commit before and after."""
         self.parts.take_rules(rules)
         self.parts.set_boundary()
 
-    def take_outputs(self) -> dict[str, Sequence[msgspec.Struct]]:
+    def take_outputs(self) -> dict[str, Sequence[Output]]:
         """Return ahead of `collect` what the next commit has for each topic."""
         return commit.take_outputs(self.parts)
 

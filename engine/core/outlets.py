@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from engine.contracts.availability import Availability
 from engine.publication.throttle import Throttle
 from engine.rules.model import Channel
@@ -36,7 +38,7 @@ class Outlet:
         self.low_stock = publish.low_stock
         self.topic = f"availability.{channel.name}"
         self.throttle = Throttle(publish, tick)
-        self.records: list[Availability] = []
+        self.records: list[Availability | msgspec.Raw] = []
         self.began: list[int] | None = [] if relays else None
         self.ranked = ranked or publish.max_rate is not None
         self.free = (

@@ -32,8 +32,8 @@ class Publisher:
         ]
         self.held = HeldKeys()
         self.faces = Faces(sums, self.outlets)
-        self.ahead = Ahead(book, sums, self.faces)
         self._places = 1 + max(slots.values(), default=-1)
+        self.ahead = Ahead(book, sums, self.faces, self._places)
         book.traces_per_key = bool(self.faces.local)
 
     @property
@@ -66,7 +66,11 @@ class Publisher:
         dirty, book.dirty, book.dirty_saved = book.dirty, [], 0
         ready = self.ahead.take(now)
         for sku in dirty:
-            self._look_at(sku, now, time, None, ready.get(sku.name))
+            worked_out = ready.get(sku.name)
+            if worked_out is not None and worked_out.holds_for(sku):
+                self._tell_ready(sku, worked_out, now, time)
+            else:
+                self._look_at(sku, now, time, None)
             sku.dirty = False
         for outlet in self.outlets:
             if outlet.throttle.may_tell(now):
@@ -100,23 +104,33 @@ class Publisher:
             throttle.spend(last, now)
             _tell(outlet, last, value, status, now, last.since, identity, line)
 
-    def _look_at(
-        self, sku: Sku, now: int, time: str, rule_trace: Trace | None, ready: Ready | None = None
-    ) -> None:
+    def _look_at(self, sku: Sku, now: int, time: str, rule_trace: Trace | None) -> None:
         """Compare each channel's value with what it was told, and tell or hold what differs."""
         self.sums.fold(self.book, sku)
-        record = sku.record
         if self.faces.local:
             self._look_at_locations(sku, now, time, rule_trace)
-        if ready is not None and ready.trace is record.trail[-1]:
-            _tell_ready(record, self._published_by(record), ready, now)
-        elif self.faces.whole:
+        if self.faces.whole:
             self._look_at_whole(sku, now, time, rule_trace)
-        record.everywhere = False
+        self._looked_at(sku)
+
+    def _tell_ready(self, sku: Sku, ready: Ready, now: int, time: str) -> None:
+        """Tell what was worked out ahead of the tick, which has summed the SKU up as well."""
+        if self.faces.local:
+            self._look_at_locations(sku, now, time, None)
+        sku.record.published = ready.published
+        for outlet, line in ready.told:
+            outlet.records.append(line)
+        self._looked_at(sku)
+
+    def _looked_at(self, sku: Sku) -> None:
+        record = sku.record
+        if record.everywhere:
+            record.everywhere = False
         sku.moved = 0
         if record.touched_locations:
             record.touched_locations = {}
-        self.book.change(sku)
+        if not sku.changed:
+            self.book.change(sku)
 
     # --- channels of granularity sku -----------------------------------------------------------
 
@@ -395,18 +409,6 @@ def _line(
     return Availability(
         name, outlet.name, location or None, value, STATUS_NAMES[status], version, time, cause
     )
-
-
-def _tell_ready(
-    record: SkuRecord, published: list[PublishedRecord | None], ready: Ready, now: int
-) -> None:
-    """Tell on the tick what was worked out ahead of it."""
-    identity, began = ready.trace[:3], record.touched_at
-    for outlet, slot, value, status, line in ready.told:
-        last = published[slot]
-        if last is None:
-            last = published[slot] = PublishedRecord()
-        _tell(outlet, last, value, status, now, began, identity, line)
 
 
 def _tell(

@@ -22,7 +22,9 @@ COMMIT_SECONDS = 10.0  # and the longest time between two commits, so that reade
 WRITE_LINES = 20_000  # lines after which a replay writes its outputs, ahead of their commit
 LIVE_BATCH_LINES = 2_000  # lines per commit with the wall clock, so that a tick is never late
 IDLE_SECONDS = 0.05  # the longest wait for input before orders, rules and the clock are looked at
-AHEAD = 300_000  # microseconds before a tick from which on it is worked out what it will tell
+# Microseconds before a tick at which it is worked out what it will tell; the later times, only what
+# was touched in between.
+AHEAD = (300_000, 80_000, 30_000)
 AHEAD_SKUS = 200  # SKUs looked at ahead at a time, between two batches: some milliseconds
 DRAIN_COMMIT_TICKS = 500  # ticks between two commits while what is pending is drained
 
@@ -202,6 +204,7 @@ def _live(runtime: Runtime, inputs: Inputs, desk: OrderDesk, job: Job) -> None:
     while not job.stop.asked:
         now = wall_clock()
         runtime.advance(now)
+        runtime.write_outputs()  # channels wait for what a tick tells, and not for the next batch
         desk.serve()
         job.serve(runtime)
         if not inputs.ended:

@@ -16,6 +16,7 @@ from engine.contracts.findings import Finding
 from engine.contracts.movements import Movement
 from engine.contracts.outcomes import MovementOutcome, ObservationOutcome
 from engine.contracts.postings import Posting
+from engine.core.changes import Output
 from engine.core.engine import Engine
 from engine.core.sales import sold_lately
 from engine.core.step import Outcome
@@ -85,6 +86,7 @@ def quantities(engine: Engine) -> Messages:
         told = zip(outlet.records, outlet.began, strict=True)
         messages = found[of_channel(QUANTITIES, outlet.name)] = []
         for record, since in told:
+            assert isinstance(record, Availability), "a ledger worker does not look ahead"
             sales = _sales(engine, record) if outlet.ranked else 0
             key = record.sku if record.location is None else f"{record.sku}|{record.location}"
             messages.append((key.encode(), _encode(_quantity(record, sales, since)), []))
@@ -147,9 +149,7 @@ def observation_messages(
     return messages
 
 
-def output_messages(
-    outputs: dict[str, Sequence[msgspec.Struct]], partition: int, first: int
-) -> Messages:
+def output_messages(outputs: dict[str, Sequence[Output]], partition: int, first: int) -> Messages:
     """Decisions, postings, findings and exceptions; `first` is the number of the first."""
     found: Messages = {}
     number = first
@@ -175,7 +175,7 @@ def output_id(partition: int, number: int) -> bytes:
     return f"{partition}-{number}".encode()
 
 
-def _message(record: msgspec.Struct, partition: int) -> Message:
+def _message(record: Output, partition: int) -> Message:
     if isinstance(record, Decision):
         return record.sku.encode(), _encode(record), _correlated(record.correlation_id)
     if isinstance(record, Posting):

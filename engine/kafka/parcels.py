@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import msgspec
-
+from engine.core.changes import Output
 from engine.kafka.ledger_record import LedgerRecord, Messages, Parcel, parcel_name, read_parcel
 from engine.kafka.messages import number_outcomes, output_messages
 from engine.stores.base import StoreReader
@@ -20,9 +19,7 @@ class Parcels:
         self._record = record
         self._names = [name for name, _ in table.scan(parcel_name(0)[:1])]
 
-    def pack(
-        self, outputs: Mapping[str, Sequence[msgspec.Struct]], messages: Messages
-    ) -> Parcel | None:
+    def pack(self, outputs: Mapping[str, Sequence[Output]], messages: Messages) -> Parcel | None:
         """Number what a step tells: records by their topics, then messages; None for nothing.
 
         Whoever asks puts the parcel into the table, under its name.

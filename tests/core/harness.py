@@ -137,7 +137,8 @@ class EngineRun:
         engine = self.engine
         if engine.clock is not None and self.chance.random() < self.looks_ahead:
             tick = engine.rules.settings.publish_tick
-            engine.look_ahead(engine.clock, tick, most=self.chance.randint(1, 3))
+            begin = (tick, tick // 2, tick // 4)
+            engine.look_ahead(engine.clock, begin, most=self.chance.randint(1, 3))
 
     def _commit(self) -> None:
         # A runtime writes the outputs before it gathers the state.

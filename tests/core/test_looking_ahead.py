@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
+from engine.contracts.availability import Availability
 from engine.contracts.instants import SECOND, parse_instant
+from engine.core.engine import Engine
+from engine.rules.loader import load_rules
+from engine.rules.relaying import relaying
+from engine.stores.memory import MemoryStore
 from tests.core.harness import EngineRun, rules_folder
 from tests.oracle.scenarios import movement_line
 
@@ -34,7 +39,7 @@ def told(run: EngineRun) -> list[tuple[str, int, int, str]]:
 def look_ahead(run: EngineRun, most: int = EVERYTHING) -> bool:
     """Let the engine look ahead from where its clock stands."""
     assert run.engine.clock is not None
-    return run.engine.look_ahead(run.engine.clock, SECOND, most)
+    return run.engine.look_ahead(run.engine.clock, (SECOND,), most)
 
 
 def stored(run: EngineRun) -> dict[bytes, bytes]:
@@ -123,8 +128,34 @@ def test_it_begins_shortly_before_the_tick_only(tmp_path: Path) -> None:
     run = running(tmp_path)
     clock = run.engine.clock
     assert clock is not None
-    assert not run.engine.look_ahead(clock, SECOND // 4, 0)
-    assert run.engine.look_ahead(clock, SECOND // 2, 0)
+    assert not run.engine.look_ahead(clock, (SECOND // 4,), 0)
+    assert run.engine.look_ahead(clock, (SECOND // 2,), 0)
+
+
+def test_a_later_round_works_out_anew_what_was_touched_since(tmp_path: Path) -> None:
+    """And nothing else: what still holds is passed over, however often somebody looks."""
+    run = running(tmp_path)
+    run.feed(movement_line("12:00:00.5 receipt B@L 6", 2))
+    begin = (SECOND, SECOND // 5)
+    assert not run.engine.look_ahead(TICK - SECOND // 2, begin, EVERYTHING)
+    run.feed(movement_line("12:00:00.9 sale B@L 2", 3), TICK - SECOND // 10)
+    assert not run.engine.look_ahead(TICK - SECOND // 4, begin, 1), "the round is at its end"
+    assert not run.engine.look_ahead(TICK - SECOND // 10, begin, 1), "A was passed over"
+    run.advance(TICK)
+    assert sorted(told(run)) == [("A", 5, 1, "m1"), ("B", 4, 1, "m3")]
+
+
+def test_nobody_looks_ahead_where_values_are_passed_on_to_another(tmp_path: Path) -> None:
+    """A ledger worker's quantities carry since when they differ; they are not lines yet."""
+    rules = relaying(load_rules(rules_folder({"channels": {"web": {}}}, tmp_path)))
+    engine = Engine(MemoryStore(), rules, "wall")
+    engine.advance(TICK - SECOND // 2)
+    lines = [movement_line("12:00:00.4 receipt A@L 5", 1)]
+    engine.take(engine.prepare(lines, str), 0)
+    assert not engine.look_ahead(TICK - SECOND // 4, (SECOND,), 0)
+    engine.advance(TICK)
+    (outlet,) = engine.parts.publisher.outlets
+    assert [type(record) for record in outlet.records] == [Availability]
 
 
 def test_a_sku_that_only_a_rejected_reservation_named_is_told_nothing(tmp_path: Path) -> None:

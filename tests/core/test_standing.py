@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.contracts.availability import Availability
 from engine.contracts.instants import SECOND, parse_instant
 from engine.core.dead_letters import DeadLetter, Wanted, exception_name
 from engine.core.engine import Engine
@@ -88,5 +89,6 @@ def test_an_engine_that_leaves_the_telling_to_another_says_since_when_a_place_di
     lines = [movement_line(text, number) for number, text in enumerate(story)]
     engine.take(engine.prepare(lines, str), 0)
     (outlet,) = engine.parts.publisher.outlets
-    assert [told.available for told in outlet.records] == [10, 9]
+    told = [record for record in outlet.records if isinstance(record, Availability)]
+    assert [record.available for record in told] == [10, 9]
     assert outlet.began == [NOON, NOON + 5 * SECOND]
