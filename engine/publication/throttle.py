@@ -4,9 +4,6 @@ A key is pending while its computed value differs from its last publication. A p
 until its interval, its budget and the least change allow it; then it stands in a queue ordered by
 risk, from which the channel's rate takes as many as it allows. All that a throttle knows follows
 from the publications and the computed values, so it is rebuilt from them after a crash.
-
-The rate is a token bucket in exact integers (J. Turner, "New directions in communications", 1986):
-in any window of length w at most rate x w, and one bucket more, are let through.
 """
 
 from __future__ import annotations
@@ -17,10 +14,9 @@ from itertools import chain
 from typing import NamedTuple
 
 from engine.contracts.records import PublishedRecord
+from engine.publication.bucket import Bucket
 from engine.publication.timers import Ref, Timers
-from engine.rules.model import Publish, Rate
-
-SECOND = 1_000_000  # microseconds
+from engine.rules.model import Publish
 
 SPARE_RANKS = 1_000  # ranks that count no more and may stay in the queue, beside as many as do
 
@@ -61,47 +57,6 @@ class Change(NamedTuple):
 
 # Order in the queue: class of risk, minus the risk, waiting since, key.
 Rank = tuple[int, int, int, Ref]
-
-
-class Bucket:
-    """A token bucket: one publication costs `rate.period` tokens, a microsecond brings `count`."""
-
-    def __init__(self, rate: Rate) -> None:
-        self.rate = rate
-        self.capacity = max(rate.count * SECOND, rate.period)
-        self.tokens = self.capacity
-        self.filled_at: int | None = None
-
-    def restore(self, tokens: int, filled_at: int) -> None:
-        """Go on from where a bucket of the channel stood, perhaps of another rate."""
-        self.tokens = min(self.capacity, tokens)
-        self.filled_at = filled_at
-
-    def fill(self, now: int) -> None:
-        """Add what time has brought."""
-        if self.filled_at is not None and now > self.filled_at:
-            gained = (now - self.filled_at) * self.rate.count
-            self.tokens = min(self.capacity, self.tokens + gained)
-        if self.filled_at is None or now > self.filled_at:
-            self.filled_at = now
-
-    def holds(self, publications: int) -> bool:
-        """Return whether the tokens of so many publications are there."""
-        return self.tokens >= publications * self.rate.period
-
-    def take(self) -> bool:
-        """Take the tokens of one publication if they are there."""
-        if self.tokens < self.rate.period:
-            return False
-        self.tokens -= self.rate.period
-        return True
-
-    def ready_at(self, now: int) -> int:
-        """Return when the next publication is allowed, not before `now`."""
-        missing = self.rate.period - self.tokens
-        if missing <= 0 or self.filled_at is None:
-            return now
-        return max(now, self.filled_at - (-missing // self.rate.count))
 
 
 class Throttle:
