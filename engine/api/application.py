@@ -26,6 +26,7 @@ from engine.api import (
     routes_movements,
     routes_observations,
     routes_reservations,
+    routes_rules,
     routes_service,
     routes_steps,
 )
@@ -42,6 +43,8 @@ from engine.api.runtime import Runtime
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+GET: Final = "GET"
+HEAD: Final = "HEAD"
 OPENAPI_PATH: Final = "/openapi.json"
 ADVICE: Final = "The calls are in /openapi.json, each with an example."
 
@@ -64,6 +67,7 @@ def all_operations(metrics: ServiceMetrics) -> tuple[Operation, ...]:
         *routes_observations.OPERATIONS,
         *routes_steps.OPERATIONS,
         *routes_look.OPERATIONS,
+        *routes_rules.OPERATIONS,
         *routes_exceptions.OPERATIONS,
         *routes_service.operations(metrics),
     )
@@ -137,6 +141,9 @@ class _Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a call, or hand it on."""
         if scope["type"] == "http":
+            if scope["method"] == HEAD:
+                # The server sends the same without its body: it still knows what was asked.
+                scope = {**scope, "method": GET}
             scope["path"] = scope["raw_path"].decode("ascii", errors="replace")
             endpoint = self._find(scope)
             if endpoint is not None:
@@ -162,6 +169,18 @@ async def _tell_http(request: Request, error: Exception) -> Response:
     """Tell what the router has found: no such path, or not this method."""
     assert isinstance(error, HTTPException)
     told = plain_problem(error.status_code, f"{request.method} {request.url.path}", ADVICE)
-    return Response(
-        msgspec.json.encode(told), error.status_code, error.headers, media_type=MEDIA_TYPE
-    )
+    headers = dict(error.headers or {})
+    if "Allow" in headers:
+        headers["Allow"] = ", ".join(_methods_of(request))
+    return Response(msgspec.json.encode(told), error.status_code, headers, media_type=MEDIA_TYPE)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """All methods that a path takes; one without parameters is no other path's parameter."""
+    routes = [route for route in request.app.routes if isinstance(route, APIRoute)]
+    path = request.scope["path"]
+    routes = [route for route in routes if route.path == path] or routes
+    found = {
+        method for route in routes if route.path_regex.match(path) for method in route.methods or ()
+    }
+    return sorted(found | {HEAD} if GET in found else found)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -19,6 +20,7 @@ from engine.contracts.answers import (
     Stock,
 )
 from engine.contracts.calls import LookupKey, ReservationOrder, StepOrder
+from engine.contracts.errors import SellableError
 from engine.contracts.exceptions import ADVICE
 from engine.contracts.outcomes import ObservationOutcome
 from engine.contracts.reservation_answers import ReservationAnswer, ReservationState, StepAnswer
@@ -35,8 +37,17 @@ from engine.embedded.counter import (
     stopping,
 )
 from engine.embedded.looking import Looking
+from engine.embedded.rules_desk import (
+    PublishedRules,
+    Ready,
+    RulesDesk,
+    check_expected,
+    make_ready,
+)
+from engine.embedded.rules_trial import RulesTrial, TrialWanted, Tried
 from engine.embedded.runtime import Runtime as Engine
 from engine.embedded.shown import NumberExplained, key_shown, number_explained
+from engine.rules.replacing import discard
 from engine.rules.shown import RulesShown, show_rules
 
 WAIT_SECONDS: Final = 10.0
@@ -67,6 +78,10 @@ class EmbeddedRuntime:
         self._looking: Looking | None = None
         self._phase = Phase.RESTORING
 
+        self._trial = RulesTrial()
+        self._publishing = asyncio.Lock()
+        self._rules_desk: RulesDesk | None = None
+
     # --- the engine's side ---------------------------------------------------------------------
 
     @property
@@ -80,6 +95,10 @@ class EmbeddedRuntime:
         self._watch.look(engine)
         self._counter.open()
         self._phase = Phase.SERVING
+
+    def meet(self, rules: RulesDesk) -> None:
+        """Learn where rules are published."""
+        self._rules_desk = rules
 
     def serve(self, engine: Engine) -> None:
         """Take what has come."""
@@ -96,11 +115,13 @@ class EmbeddedRuntime:
         self._counter.refuse(stopping)
         while self._counter.waiting:
             self._counter.serve(engine)
+        self._trial.end()
 
     def fail(self) -> None:
         """Tell everybody who still waits that nobody will serve them."""
         self._phase = Phase.STOPPING
         self._counter.close(stopping)
+        self._trial.end()
 
     def _tell(self, done: Sequence[Request]) -> None:
         if self._loop is not None and not self._loop.is_closed():
@@ -194,6 +215,41 @@ class EmbeddedRuntime:
 
         return await self._work(dismiss)
 
+    async def publish_rules(
+        self, files: Mapping[str, bytes], expected: Collection[str] | None
+    ) -> PublishedRules:
+        """Let the rules folder say something else; answered when it is in force."""
+        looking = self._found
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._publishing.acquire()
+        except TimeoutError as error:
+            raise OverloadedError(
+                "others are publishing rules",
+                "Nothing was published. Send the same again after the time that Retry-After tells.",
+            ) from error
+        try:
+            check_expected(looking.rules.fingerprint, expected)
+            record = looking.runtime.record
+            ready = await asyncio.to_thread(make_ready, Path(record.rules), files, record.settings)
+            return await self._published(ready, expected)
+        finally:
+            self._publishing.release()
+
+    async def _published(self, ready: Ready, expected: Collection[str] | None) -> PublishedRules:
+        def publish(_: Engine) -> PublishedRules:
+            assert self._rules_desk is not None, "the loop serves those whom it has met"
+            return self._rules_desk.publish(ready, expected)
+
+        try:
+            done: PublishedRules = await self._have_done(requests.work(publish))
+        except UnknownOutcomeError:
+            raise  # the engine may be at it still
+        except SellableError:
+            discard(ready.prepared)
+            raise
+        return done
+
     async def _work(self, do: Callable[[Engine], Mapping[str, Any]]) -> Mapping[str, Any]:
         done: Mapping[str, Any] = await self._have_done(requests.work(do))
         return done
@@ -283,6 +339,10 @@ class EmbeddedRuntime:
         """The rules in force."""
         looking = self._found
         return show_rules(looking.rules, looking.runtime.committed.clock or 0)
+
+    async def try_rules(self, wanted: TrialWanted) -> Tried:
+        """What would change on live stock under other rules; one caller at a time."""
+        return await asyncio.to_thread(self._trial.run, self._found, wanted)
 
     async def exceptions(
         self, wanted: Wanted, after: str | None, limit: int

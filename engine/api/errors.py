@@ -113,11 +113,46 @@ class SlowError(UsageError):
     title = "The request came too slowly"
 
 
-class ConflictError(SellableError):
+class DetailedError(SellableError):
+    """An error with a status and a title of its own.
+
+    `more` are further members of the problem, `headers` go with the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        message: str,
+        advice: str,
+        more: Mapping[str, Any] = MappingProxyType({}),
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(message, advice)
+        self.http_status = status
+        self.title = title
+        self.more = more
+        self.headers = headers
+
+
+class UnconditionalError(UsageError):
+    """A write that must say what it replaces does not say it."""
+
+    http_status = 428
+    title = "If-Match is missing"
+
+
+class NotHereError(SellableError):
+    """The runtime that serves cannot do this."""
+
+    http_status = 501
+    title = "Not possible here"
+
+
+class ConflictError(DetailedError):
     """The request is sound, and the state of the stock or of a reservation does not allow it.
 
-    `more` are further members of the problem, which tell what became of the request; `headers` go
-    with the answer.
+    The further members tell what became of the request.
     """
 
     http_status = HTTP_CONFLICT
@@ -131,10 +166,7 @@ class ConflictError(SellableError):
         more: Mapping[str, Any] = MappingProxyType({}),
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        super().__init__(message, advice)
-        self.title = title
-        self.more = more
-        self.headers = headers
+        super().__init__(HTTP_CONFLICT, title, message, advice, more, headers)
 
 
 def one_of(found: str, known: Sequence[str], pointer: str) -> str:

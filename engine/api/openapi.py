@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from engine.api.operations import IDEMPOTENCY_KEY, Answer, Body, Operation
+from engine.api.operations import IDEMPOTENCY_KEY, IF_MATCH, Answer, Body, Operation
 from engine.api.problems import MEDIA_TYPE, Problem
 from engine.contracts.movement_schema import movement_schema
 
@@ -41,10 +41,13 @@ _PROBLEMS: Final = {
     404: "What is named is not there.",
     408: "The body came too slowly.",
     409: "The present state does not allow it; further members tell what became of it.",
+    412: "Something else is there than If-Match names; nothing was done.",
     413: "The body is too large.",
     415: "The body is of another media type.",
     422: "A parameter or a field is not valid.",
+    428: "If-Match is missing; nothing was done.",
     429: "The key has made too many calls; wait as long as `Retry-After` tells.",
+    501: "The runtime that serves cannot do this; `advice` says what to do instead.",
     503: "The engine is busy, starting or ending: nothing was done; wait as `Retry-After` tells.",
 }
 _RETRIES: Final = (429, 503)
@@ -118,6 +121,8 @@ def _operation(
     parameters = [*_path_parameters(operation), *_query_parameters(operation, components)]
     if operation.idempotent_by_key:
         parameters.append(dict(IDEMPOTENCY_KEY))
+    if operation.must_match:
+        parameters.append(dict(IF_MATCH))
     if parameters:
         told["parameters"] = parameters
     if operation.body is not None:
@@ -211,6 +216,9 @@ def _problem_statuses(operation: Operation) -> Iterable[int]:
         yield from (400, 408, 413, 415)
     if operation.writes:
         yield 409
+    if operation.must_match:
+        yield from (412, 428)
+    yield from operation.problems
 
 
 def _answer(answer: Answer, by_type: Mapping[Any, Schema]) -> Schema:

@@ -25,6 +25,19 @@ IDEMPOTENCY_KEY: Final = {
 }
 
 
+TAG: Final = r'(W/)?"[^"]*"'
+TAGS_PATTERN: Final = rf"^(\*|{TAG}( ?, ?{TAG})*)$"
+"""`*`, or ETags one after another."""
+IF_MATCH: Final = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "description": "The ETag of what is to be replaced, or `*` for whatever is there.",
+    "schema": {"type": "string", "pattern": TAGS_PATTERN},
+    "example": '"1f0c8f5a2c5d4b7e"',
+}
+
+
 class NoQuery(msgspec.Struct):
     """A call without parameters."""
 
@@ -70,7 +83,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One call. `action` None: everybody may, also without a key. `writes` calls are recorded."""
+    """One call. `action` None: everybody may, also without a key. `writes` calls are recorded.
+
+    With `must_match` it says by If-Match what it replaces; `problems` are statuses of errors that
+    other calls of its kind do not have.
+    """
 
     method: str
     path: str
@@ -87,6 +104,8 @@ class Operation:
     body: Body | None = None
     writes: bool = False
     idempotent_by_key: bool = False
+    must_match: bool = False
+    problems: tuple[int, ...] = ()
 
     @property
     def lists(self) -> frozenset[str]:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 from starlette.responses import Response
 
-from engine.api.errors import ConflictError, InvalidError
+from engine.api.errors import DetailedError, InvalidError
 from engine.contracts.errors import SellableError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -29,6 +29,15 @@ class Problem(msgspec.Struct, omit_defaults=True):
     detail: str
     advice: Annotated[str, Meta(description="How to mend it.")]
     instance: Annotated[str | None, Meta(description="The call, by its X-Request-Id.")] = None
+    mistakes: Annotated[
+        list[dict[str, Any]] | None,
+        Meta(description="Of rules: each with `file`, `line`, `message` and `remedy`."),
+    ] = None
+    failed: Annotated[
+        list[dict[str, Any]] | None,
+        Meta(description="Cases of rules: each with `name`, `file`, `line` and `differences`."),
+    ] = None
+    fingerprint: Annotated[str | None, Meta(description="Of the rules that are in force.")] = None
     pointer: Annotated[
         str | None,
         Meta(description="Where: a JSON pointer into the body, or `?` and a parameter's name."),
@@ -53,7 +62,7 @@ def problem_response(error: SellableError, request_id: str) -> Response:
     if isinstance(error, InvalidError):
         told["pointer"] = error.pointer
     headers: dict[str, str] = {}
-    if isinstance(error, ConflictError):
+    if isinstance(error, DetailedError):
         told.update(error.more)
         headers.update(error.headers)
     retry_after = getattr(error, "retry_after_seconds", None)

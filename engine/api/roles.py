@@ -22,6 +22,8 @@ class Action(StrEnum):
     SEE_EXCEPTIONS = "see exceptions"
     WORK_EXCEPTIONS = "replay and dismiss exceptions"
     SEE_RULES = "see the rules"
+    TRY_RULES = "try other rules on live stock"
+    PUBLISH_RULES = "publish rules"
     SEE_METRICS = "see the metrics"
 
 
@@ -63,9 +65,12 @@ ALLOWED: Final[Mapping[Role, frozenset[Action]]] = MappingProxyType(
                 Action.EXPLAIN,
                 Action.SEE_CHANNELS,
                 Action.SEE_RULES,
+                Action.TRY_RULES,
+                Action.PUBLISH_RULES,
             }
         ),
-        Role.OPERATOR: _SEES_ALL | {Action.WORK_EXCEPTIONS, Action.OBSERVE},
+        Role.OPERATOR: _SEES_ALL
+        | {Action.WORK_EXCEPTIONS, Action.OBSERVE, Action.TRY_RULES, Action.PUBLISH_RULES},
         Role.AUDITOR: _SEES_ALL,
     }
 )

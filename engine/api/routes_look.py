@@ -1,4 +1,4 @@
-"""Looking at the engine: stock, explanations, how channels stand, the rules in force."""
+"""Looking at the engine: stock, explanations, how channels stand."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ import msgspec
 from msgspec import Meta
 from starlette.responses import Response
 
-from engine.api.call import Call, is_known, json_response
+from engine.api.call import Call, json_response
 from engine.api.freshness import AsOf, Staleness, age_of
 from engine.api.operations import Answer, Operation, Parameter
 from engine.api.roles import Action
 from engine.contracts.answers import ChannelStanding, Stock
 from engine.contracts.limits import MAX_LOCATION_LENGTH, MAX_SKU_LENGTH
 from engine.embedded.shown import NumberExplained
-from engine.rules.shown import RulesShown
 
-NOT_MODIFIED: Final = 304
 _SKU_SCHEMA: Final = {"type": "string", "minLength": 1, "maxLength": MAX_SKU_LENGTH}
 
 _SkuName = Annotated[str, Meta(min_length=1, max_length=MAX_SKU_LENGTH, description="The item.")]
@@ -65,13 +63,6 @@ class ChannelsTold(msgspec.Struct):
     channels: list[ChannelStanding]
 
 
-class RulesTold(RulesShown):
-    """The rules in force."""
-
-    as_of: AsOf
-    staleness_seconds: Staleness
-
-
 async def get_stock(call: Call) -> Response:
     """Tell the stock of a SKU."""
     _, taken = call.runtime.freshness()
@@ -99,18 +90,6 @@ async def get_channels(call: Call) -> Response:
         one for one in await call.runtime.channels() if call.principal.caller.may_use(one.channel)
     ]
     return json_response(ChannelsTold(*age_of(published), mine))
-
-
-async def get_rules(call: Call) -> Response:
-    """Tell the rules in force."""
-    found = await call.runtime.rules()
-    tag = f'"{found.fingerprint}"'
-    headers = {"etag": tag, "cache-control": "no-cache"}
-    if is_known(call, tag):
-        return Response(None, NOT_MODIFIED, headers)
-    _, taken = call.runtime.freshness()
-    told = RulesTold(found.fingerprint, found.channels, found.rules, found.settings, *age_of(taken))
-    return json_response(told, headers=headers)
 
 
 _AGE: Final = {"as_of": "2026-11-20T09:05:02.450Z", "staleness_seconds": 0.012}
@@ -282,63 +261,6 @@ OPERATIONS: Final = (
                     ],
                 },
             )
-        },
-    ),
-    Operation(
-        method="GET",
-        path="/v1/rules",
-        name="getRules",
-        tag="Rules",
-        summary="See the rules in force",
-        description="Channels, rules in the order in which they would win, and settings. The ETag"
-        " changes when anything does that matters to a number.",
-        handler=get_rules,
-        action=Action.SEE_RULES,
-        answers={
-            200: Answer(
-                "The rule set.",
-                RulesTold,
-                {
-                    "fingerprint": "1f0c8f5a2c5d4b7e",
-                    "channels": [
-                        {
-                            "channel": "web-shop",
-                            "granularity": "sku",
-                            "retired": False,
-                            "locations": {"tags": ["ships-online"]},
-                            "publish": {
-                                "min_interval": "1s",
-                                "max_rate": None,
-                                "max_per_key": None,
-                                "min_change": 1,
-                                "low_stock": 10,
-                                "max_staleness": "5m",
-                            },
-                        }
-                    ],
-                    "rules": [
-                        {
-                            "name": "shelf buffer",
-                            "file": "base.rules.yaml",
-                            "line": 2,
-                            "note": "",
-                            "priority": 0,
-                            "when": {"location_types": ["store"]},
-                            "from": None,
-                            "until": None,
-                            "in_force": True,
-                            "effects": {"location_buffer": "10% rounded up, at least 2"},
-                        }
-                    ],
-                    "settings": {"publish_tick": "1s"},
-                    **_AGE,
-                },
-                headers={"ETag": "The rule set's fingerprint."},
-            ),
-            304: Answer(
-                "The rules are those that If-None-Match names.",
-                headers={"ETag": "The rule set's fingerprint."},
-            ),
         },
     ),
 )

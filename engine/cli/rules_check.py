@@ -49,7 +49,7 @@ def _counts(found: CheckedFolder) -> dict[str, Any]:
         "rules": len(rules.rules),
         "locations": len(rules.catalogue.locations),
         "items": len(rules.catalogue.items),
-        "cases": found.cases,
+        "cases": len(found.cases),
     }
 
 
@@ -62,7 +62,7 @@ def _print(found: CheckedFolder) -> None:
         counted(len(rules.rules), "rule"),
         counted(len(rules.catalogue.locations), "location"),
         counted(len(rules.catalogue.items), "item"),
-        counted(found.cases, "test case"),
+        counted(len(found.cases), "test case"),
     )
     warned = f", {counted(len(found.warnings), 'warning')}" if found.warnings else ""
     say(f"{', '.join(counts)}: ", ("no mistakes", "green"), warned)

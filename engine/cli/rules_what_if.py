@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
+import msgspec
 import typer
 from rich.text import Text
 
@@ -20,10 +20,9 @@ from engine.cli.printing import (
     styled,
 )
 from engine.cli.reading import looking_at, rules_of
-from engine.contracts.instants import format_instant
 from engine.embedded.runtime import read_run_record
-from engine.embedded.view import Number, View
-from engine.embedded.what_if import Compared, rules_in_force, what_if
+from engine.embedded.view import View
+from engine.embedded.what_if import Change, Tally, rules_in_force, tally, told, what_if
 from engine.rules.mistakes import RulesError
 from engine.rules.ruleset import RuleSet
 
@@ -62,26 +61,14 @@ def show_what_if(
         now = rules_in_force(view, _last_run(view))
         if channel is not None:
             view.channel(now if now is not None and now.channel(channel) else then, channel)
-        compared = [
-            each for each in what_if(view, now, then) if channel is None or each.channel == channel
-        ]
+        shown = limit if as_json or limit is not None else SHOWN
+        found = tally(what_if(view, now, then), channel, shown)
         clock = view.standing.clock
-    changes = sorted((each for each in compared if each.changed), key=_by_size)
-    if as_json:
-        print_json(
-            {
-                "folder": str(folder),
-                "fingerprint": then.fingerprint,
-                "instant": None if clock is None else format_instant(clock),
-                "compared_with": "published" if now is None else "rules",
-                "keys": len(compared),
-                "changed": len(changes),
-                "channels": [_sums(name, compared) for name in _channels(compared)],
-                "changes": [_change(each) for each in changes[:limit]],
-            }
-        )
+    if not as_json:
+        _print(found, now is None)
         return
-    _print(compared, changes[: SHOWN if limit is None else limit], len(changes), now is None)
+    answer = told(found, then, clock, now is None)
+    print_json({"folder": str(folder), **msgspec.structs.asdict(answer)})
 
 
 def _last_run(view: View) -> RuleSet | None:
@@ -94,81 +81,34 @@ def _last_run(view: View) -> RuleSet | None:
         return None
 
 
-def _by_size(each: Compared) -> tuple[int, str, str, str]:
-    return -abs(_difference(each)), each.sku, each.channel, each.location or ""
-
-
-def _difference(each: Compared) -> int:
-    return _quantity(each.then) - _quantity(each.now)
-
-
-def _quantity(told: Number | None) -> int:
-    return 0 if told is None else told[0]
-
-
-def _channels(compared: Sequence[Compared]) -> list[str]:
-    return sorted({each.channel for each in compared})
-
-
-def _sums(channel: str, compared: Sequence[Compared]) -> dict[str, Any]:
-    keys = [each for each in compared if each.channel == channel]
-    differences = [_difference(each) for each in keys]
-    return {
-        "channel": channel,
-        "keys": len(keys),
-        "changed": sum(each.changed for each in keys),
-        "more": sum(difference > 0 for difference in differences),
-        "less": sum(difference < 0 for difference in differences),
-        "sold_out": sum(_quantity(each.now) > 0 == _quantity(each.then) for each in keys),
-        "back_in_stock": sum(_quantity(each.then) > 0 == _quantity(each.now) for each in keys),
-        "available_now": sum(_quantity(each.now) for each in keys),
-        "available_then": sum(_quantity(each.then) for each in keys),
-    }
-
-
-def _change(each: Compared) -> dict[str, Any]:
-    return {
-        "sku": each.sku,
-        "channel": each.channel,
-        "location": each.location,
-        "now": None if each.now is None else each.now[0],
-        "status_now": None if each.now is None else each.now[1],
-        "then": None if each.then is None else each.then[0],
-        "status_then": None if each.then is None else each.then[1],
-        "difference": _difference(each),
-    }
-
-
-def _print(
-    compared: Sequence[Compared], shown: Sequence[Compared], changed: int, published: bool
-) -> None:
+def _print(found: Tally, published: bool) -> None:
     if published:
         say("Compared with what was published last: the rules in force are in no folder any more.")
-    rows = [[*map(_cell, _sums(name, compared).values())] for name in _channels(compared)]
+    rows = [[*map(_cell, msgspec.structs.astuple(sums))] for sums in found.channels()]
     print_table(_SUMS, rows, numbers=_NUMBERS)
-    if not changed:
-        say(f"{counted(len(compared), 'key')}, ", ("nothing would change", "green"))
+    if not found.changed:
+        say(f"{counted(found.keys, 'key')}, ", ("nothing would change", "green"))
         return
     say("")
+    shown = found.changes()
     print_table(_CHANGES, [_row(each) for each in shown], numbers=_NUMBERS)
-    more = changed - len(shown)
+    more = found.changed - len(shown)
     if more:
         say(f"and {counted(more, 'change')} more: --limit shows them, --json all.")
-    say(f"{number(changed)} of {counted(len(compared), 'key')} would change")
+    say(f"{number(found.changed)} of {counted(found.keys, 'key')} would change")
 
 
 def _cell(value: str | int) -> str:
     return value if isinstance(value, str) else number(value)
 
 
-def _row(each: Compared) -> list[str | Text]:
-    then = "no key" if each.then is None else each.then[1]
+def _row(each: Change) -> list[str | Text]:
     return [
         each.sku,
         each.channel,
         each.location or "",
-        "" if each.now is None else number(each.now[0]),
-        "" if each.then is None else number(each.then[0]),
-        signed(_difference(each)),
-        styled(then, STATUS_STYLES),
+        "" if each.now is None else number(each.now),
+        "" if each.then is None else number(each.then),
+        signed(each.difference),
+        styled(each.status_then or "no key", STATUS_STYLES),
     ]

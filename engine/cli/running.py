@@ -31,6 +31,7 @@ from engine.embedded.collecting import (
 )
 from engine.embedded.inputs import Inputs
 from engine.embedded.loop import Job, Stop, Visitors, run
+from engine.embedded.rules_desk import finish_if_possible
 from engine.embedded.rules_watch import Stamp, stamp_of
 from engine.embedded.runtime import Runtime
 from engine.rules.loader import load_rules
@@ -100,6 +101,7 @@ def run_engine(plan: Plan) -> Summary:
         SellableError: rules, inputs, data folder or output folder cannot be used.
     """
     with _stopped_by_signals() as stop:
+        finish_if_possible(plan.rules)
         seen = stamp_of(plan.rules)
         rules = load_rules(plan.rules, plan.overrides)
         # Inputs that cannot be read are told before a data folder is made for them.

@@ -14,6 +14,8 @@ from engine.contracts.limits import (
     MAX_QUANTITY,
     MAX_RESERVATION_LENGTH,
     MAX_RESERVATION_LINES,
+    MAX_RULES_FILE_NAME_LENGTH,
+    MAX_RULES_FILES,
     MAX_SKU_LENGTH,
 )
 
@@ -56,6 +58,13 @@ Note = Annotated[
 ]
 Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
 Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+_WORD: Final = r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*"
+RULES_FILE_PATTERN: Final = (
+    rf"^(channels\.yaml|engine\.yaml|locations\.csv|items\.csv|{_WORD}\.rules\.yaml"
+    rf"|tests/{_WORD}\.yaml)$"
+)
+"""Names of the files that a rules folder is read from, as JSON Schema writes patterns."""
 
 
 class ReservationLine(msgspec.Struct, gc=False, omit_defaults=True):
@@ -159,6 +168,27 @@ class DismissBody(msgspec.Struct, gc=False):
     """Why an exception is closed."""
 
     reason: Annotated[str, Meta(min_length=1, max_length=MAX_NOTE_LENGTH)]
+
+
+class RulesBody(msgspec.Struct, gc=False):
+    """The files of a rules folder: `channels.yaml` and any of the others that are read."""
+
+    files: Annotated[
+        dict[str, str],
+        Meta(
+            max_length=MAX_RULES_FILES,
+            description="Texts by name: channels.yaml, *.rules.yaml, engine.yaml, locations.csv,"
+            " items.csv, tests/*.yaml. engine.yaml, each catalogue file, and the cases as a whole,"
+            " stay as they are in the rules folder unless they are sent; an empty text is no file.",
+            extra_json_schema={
+                "required": ["channels.yaml"],
+                "propertyNames": {
+                    "maxLength": MAX_RULES_FILE_NAME_LENGTH,
+                    "pattern": RULES_FILE_PATTERN,
+                },
+            },
+        ),
+    ]
 
 
 # --- orders: what a runtime is given -----------------------------------------------------------

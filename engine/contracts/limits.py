@@ -41,6 +41,13 @@ MAX_PAGE_ROWS: Final = 1_000
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 """Of one request: a thousand movements of some size; not of the largest that one may be."""
 
+MAX_RULES_FILES: Final = 200
+MAX_RULES_FILE_BYTES: Final = 4 * 1024 * 1024
+MAX_RULES_FILE_NAME_LENGTH: Final = 60
+"""Characters, so that the name fits into the 255 bytes of a file system in any alphabet."""
+MAX_CHANGES_SHOWN: Final = 10_000
+"""Changes that one answer to what other rules would change tells of; all are counted."""
+
 # Outgoing documents, counts.
 MAX_POSTING_LINES: Final = 500
 

@@ -132,6 +132,14 @@ class Engine:
         rounds = sum(1 for within in begin if left <= within)
         return rounds > 0 and self.parts.publisher.ahead.look(last + length, rounds, most)
 
+    def check_rules(self, rules: RuleSet) -> None:
+        """Check whether other rules could be put in force.
+
+        Raises:
+            UsageError: they name more new channels than the data folder can hold.
+        """
+        self.parts.new_channels(rules)
+
     def change_rules(self, rules: RuleSet) -> None:
         """Put other rules in force from now on; commit before and after."""
         self.parts.take_rules(rules)

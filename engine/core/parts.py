@@ -87,15 +87,8 @@ class Parts:
         Raises:
             UsageError: the data folder has seen more channels than one byte can name.
         """
+        new = self.new_channels(rules)
         standing = self.standing
-        new = [c.name for c in rules.channels if c.name not in standing.channels]
-        if len(standing.channels) + len(new) > MAX_CHANNELS:
-            raise UsageError(
-                f"with these rules the data folder would have seen "
-                f"{len(standing.channels) + len(new)} channels, more than the {MAX_CHANNELS} that "
-                "it can hold",
-                "Start a new data folder, or give retired channels' names back to use.",
-            )
         self.save_buckets()
         self.rules = rules
         self.settings = rules.settings
@@ -116,6 +109,22 @@ class Parts:
             self.begin_epoch(standing.clock)
         else:
             self.use_plan()
+
+    def new_channels(self, rules: RuleSet) -> list[str]:
+        """Return the names of channels that were never seen before.
+
+        Raises:
+            UsageError: with them the data folder has seen more than one byte can name.
+        """
+        seen = self.standing.channels
+        new = [channel.name for channel in rules.channels if channel.name not in seen]
+        if len(seen) + len(new) > MAX_CHANNELS:
+            raise UsageError(
+                f"with these rules the data folder would have seen {len(seen) + len(new)} "
+                f"channels, more than the {MAX_CHANNELS} that it can hold",
+                "Start a new data folder, or give retired channels' names back to use.",
+            )
+        return new
 
     def _use_tick(self, tick: int) -> None:
         """Let ticks have another length; those of it that the clock has reached have passed."""

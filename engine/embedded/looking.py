@@ -50,16 +50,10 @@ class Looking:
 
     @property
     def rules(self) -> RuleSet:
-        """The rules in force, as a copy: a rule set fills its caches and serves one thread."""
+        """The rules in force, as a copy for the readers' thread."""
         theirs = self.runtime.engine.rules
         if self._ours is None or theirs is not self._theirs:
-            self._ours = RuleSet(
-                fingerprint=theirs.fingerprint,
-                settings=theirs.settings,
-                channels=theirs.channels,
-                catalogue=theirs.catalogue,
-                rules=theirs.rules,
-            )
+            self._ours = theirs.copy()
             self._theirs = theirs
             self._channels = {channel.name: channel for channel in theirs.channels}
         return self._ours

@@ -13,6 +13,7 @@ from engine.core.engine import Engine
 from engine.core.parts import EVENT
 from engine.embedded.inputs import Inputs
 from engine.embedded.orders import OrderDesk
+from engine.embedded.rules_desk import RulesDesk
 from engine.embedded.rules_watch import RulesWatch, Stamp
 from engine.embedded.runtime import Runtime, wall_clock
 
@@ -44,6 +45,10 @@ class Interrupted(SellableError):
 
 class Visitors(Protocol):
     """Callers of other threads, whom the loop serves between two batches."""
+
+    def meet(self, rules: RulesDesk) -> None:
+        """Learn, before they are served, where rules are published."""
+        ...
 
     @property
     def doorbell(self) -> int:
@@ -110,6 +115,8 @@ def run(runtime: Runtime, inputs: Inputs, rules_folder: Path, job: Job) -> Endin
     rules, overrides = runtime.engine.rules, runtime.record.settings
     watch = RulesWatch(rules_folder, rules, overrides, seen=job.rules_seen)
     desk = OrderDesk(runtime, watch)
+    if job.visitors is not None:
+        job.visitors.meet(desk.rules)
     by_event = runtime.engine.standing.clock_mode == EVENT
     if by_event:
         _replay(runtime, inputs, desk, job)

@@ -8,15 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import structlog
 
 from engine.contracts.errors import UsageError
 from engine.core.parts import EVENT
 from engine.embedded.dead_letter_desk import StillRefused, dismiss, replay
 from engine.embedded.folder import answer, take_orders
+from engine.embedded.rules_desk import RulesDesk
 from engine.embedded.rules_watch import RulesWatch
 from engine.embedded.runtime import Runtime, wall_clock
-from engine.rules.ruleset import RuleSet
 
 LOOK_EVERY_SECONDS = 0.1
 
@@ -31,7 +30,7 @@ class OrderDesk:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.runtime = runtime
-        self.watch = watch
+        self.rules = RulesDesk(runtime, watch)
         self._monotonic = monotonic
         self._looked_at = 0.0
 
@@ -43,19 +42,7 @@ class OrderDesk:
         self._looked_at = now
         for name, order in take_orders(self.runtime.data):
             answer(self.runtime.data, name, carry_out(self.runtime, order))
-        rules = self.watch.changed()
-        if rules is not None:
-            self._put_in_force(rules)
-
-    def _put_in_force(self, rules: RuleSet) -> None:
-        self.runtime.commit()
-        try:
-            self.runtime.engine.change_rules(rules)
-            self.runtime.begin_topics()
-        except UsageError as error:
-            log = structlog.get_logger("sellable.rules")
-            log.error("rules cannot be used here, those in force stay", reason=error.message)
-        self.runtime.commit()
+        self.rules.follow()
 
 
 def carry_out(runtime: Runtime, order: dict[str, Any]) -> dict[str, Any]:

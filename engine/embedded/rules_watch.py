@@ -10,6 +10,7 @@ import structlog
 
 from engine.rules.loader import load_rules
 from engine.rules.mistakes import RulesError
+from engine.rules.replacing import settled
 from engine.rules.ruleset import RuleSet
 
 LOOK_EVERY_SECONDS = 1.0
@@ -42,11 +43,15 @@ class RulesWatch:
         self._log = structlog.get_logger("sellable.rules")
 
     def changed(self) -> RuleSet | None:
-        """Return the new rule set when there is one; broken files are told and left aside."""
+        """Return the new rule set when there is one, looking at the folder once a second."""
         now = self._monotonic()
         if now - self._looked_at < LOOK_EVERY_SECONDS:
             return None
         self._looked_at = now
+        return self.look()
+
+    def look(self) -> RuleSet | None:
+        """Return the new rule set when there is one; broken files are told and left aside."""
         stamp = stamp_of(self.folder)
         if stamp == self._stamp:
             return None
@@ -62,12 +67,16 @@ class RulesWatch:
         self._log.info("rules have changed", fingerprint=rules.fingerprint)
         return rules
 
+    def knows(self, rules: RuleSet, stamp: Stamp) -> None:
+        """Note that the folder holds these rules, and what its files look like."""
+        self._fingerprint, self._stamp = rules.fingerprint, stamp
+
 
 def stamp_of(folder: Path) -> Stamp:
     """Return what the files look like; one that goes away meanwhile is not there."""
     found: list[tuple[str, int, int]] = []
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+        paths = sorted(path for path in settled(folder).iterdir() if path.suffix in SUFFIXES)
     except OSError:
         return ()
     for path in paths:

@@ -140,9 +140,10 @@ class View:
                 found.append(self._channel_key(rules, each, sku, record, None))
         return found
 
-    def skus(self) -> Iterator[StoredSku]:
-        """Yield every SKU that a movement has touched, in the order of their bytes."""
-        for name, stored in self.store.scan(records.SKU):
+    def skus(self, after: str = "") -> Iterator[StoredSku]:
+        """Yield the SKUs that a movement has touched, from after one on in the order of bytes."""
+        start = records.sku_name(after) + b"\0" if after else b""
+        for name, stored in self.store.scan(records.SKU, start):
             record = msgspec.msgpack.decode(stored, type=SkuRecord)
             if record.trail:
                 sku = name[len(records.SKU) :].decode()

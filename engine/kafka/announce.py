@@ -27,6 +27,7 @@ from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import create
 from engine.rules.loader import load_rules
 from engine.rules.mistakes import RulesError
+from engine.rules.replacing import settled
 from engine.rules.ruleset import RuleSet
 from engine.telemetry.metrics import WorkerMetrics
 
@@ -163,7 +164,7 @@ def read_folder(settings: KafkaSettings) -> dict[str, bytes]:
         load_rules(settings.rules)
     files = {
         path.name: path.read_bytes()
-        for path in sorted(settings.rules.iterdir())
+        for path in sorted(settled(settings.rules).iterdir())
         if path.suffix in SUFFIXES and not path.name.startswith(".")
     }
     if settings.overrides:
@@ -178,11 +179,24 @@ def _stamp(settings: KafkaSettings) -> tuple[tuple[str, int, int], ...]:
         OSError: the folder cannot be read.
     """
     found = []
-    for path in sorted(settings.rules.iterdir()):
+    for path in sorted(settled(settings.rules).iterdir()):
         if path.suffix in SUFFIXES:
             status = path.stat()
             found.append((path.name, status.st_mtime_ns, status.st_size))
     return tuple(found)
+
+
+class Unpacked:
+    """A content taken apart: the files of a rules folder, and the settings given besides."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = {name: data for name, data in files.items() if name != OVERRIDES_FILE}
+        self.overrides = msgspec.json.decode(files.get(OVERRIDES_FILE, b"{}"), type=dict[str, str])
+
+    def write_to(self, folder: Path) -> None:
+        """Write the files into an empty folder."""
+        for name, data in self._files.items():
+            (folder / name).write_bytes(data)
 
 
 def load_files(files: Files) -> RuleSet:
@@ -191,10 +205,8 @@ def load_files(files: Files) -> RuleSet:
     Raises:
         RulesError: the files have mistakes.
     """
-    overrides = msgspec.json.decode(files.get(OVERRIDES_FILE, b"{}"), type=dict[str, str])
+    unpacked = Unpacked(files)
     with tempfile.TemporaryDirectory(prefix="sellable-rules-") as temporary:
         folder = Path(temporary)
-        for name, data in files.items():
-            if name != OVERRIDES_FILE:
-                (folder / name).write_bytes(data)
-        return load_rules(folder, overrides)
+        unpacked.write_to(folder)
+        return load_rules(folder, unpacked.overrides)

@@ -21,6 +21,7 @@ from engine.core.parts import EVENT
 from engine.embedded.collecting import rare_collections
 from engine.embedded.inputs import Inputs
 from engine.embedded.loop import Job, Stop, run
+from engine.embedded.rules_desk import RulesDesk
 from engine.embedded.runtime import Runtime, wall_clock
 from engine.rehearsal.samples import SAMPLE_SECONDS, Sample
 from engine.rules.loader import load_rules
@@ -62,6 +63,9 @@ class Sampler:
     def doorbell(self) -> int:
         """A descriptor that never can be read: nobody comes."""
         return self._never
+
+    def meet(self, rules: RulesDesk) -> None:
+        """Nobody publishes rules here."""
 
     def serve(self, runtime: Runtime) -> None:
         """Write a sample, if it is time."""

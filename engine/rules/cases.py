@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.contracts.errors import UsageError
 from engine.contracts.instants import format_duration
-from engine.rules.case_entries import NO_RULE, Case, WinnersEntry, read_cases
+from engine.rules.case_entries import CASES_FOLDER, NO_RULE, Case, WinnersEntry, read_cases
 from engine.rules.explain import Explanation, StockLine, explain_channel
 from engine.rules.loader import NO_OVERRIDES, collect_rules
 from engine.rules.mistakes import Mistakes, RulesError
 from engine.rules.model import Kind
+from engine.rules.replacing import settled
 from engine.rules.ruleset import EVERYWHERE, RuleSet
 
 WITHOUT_AN_INSTANT = 0
@@ -48,6 +50,20 @@ class CaseResult:
         return not self.differences
 
 
+class CasesFailedError(UsageError):
+    """Rules come to something else than their own cases expect; `failed` are those cases."""
+
+    http_status = 422
+    title = "The rules fail their cases"
+
+    def __init__(self, failed: Sequence[CaseResult], cases: int) -> None:
+        super().__init__(
+            f"{len(failed)} of {cases} cases in {CASES_FOLDER}/ come out otherwise than expected",
+            "Mend the rules, or the cases where the rules are meant so.",
+        )
+        self.failed = failed
+
+
 def run_cases(folder: Path, overrides: Mapping[str, str] = NO_OVERRIDES) -> list[CaseResult]:
     """Run every case in `tests/*.yaml` of a rules folder against its rules.
 
@@ -56,7 +72,7 @@ def run_cases(folder: Path, overrides: Mapping[str, str] = NO_OVERRIDES) -> list
     """
     mistakes = Mistakes()
     rules = collect_rules(folder, overrides, mistakes)
-    cases = read_cases(folder, rules, mistakes)
+    cases = read_cases(settled(folder), rules, mistakes)
     if rules is None or mistakes.found:
         raise RulesError(str(folder), mistakes.found)
     return [run_case(rules, case) for case in cases]

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.rules.case_entries import CASES_FOLDER, read_cases
+from engine.rules.case_entries import CASES_FOLDER, Case, read_cases
 from engine.rules.catalogue import ITEMS_FILE, LOCATIONS_FILE
 from engine.rules.loader import NO_OVERRIDES, collect_rules
 from engine.rules.mistakes import Mistake, Mistakes, RulesError, did_you_mean
 from engine.rules.model import Catalogue, Channel, Kind, Rule
+from engine.rules.replacing import settled
 from engine.rules.ruleset import RuleSet
 from engine.rules.sources import CHANNELS_FILE, ENGINE_FILE, RULES_SUFFIX
 
@@ -21,10 +22,10 @@ _PER_LOCATION = frozenset({Kind.EXCLUDE, Kind.LOCATION_BUFFER})
 
 @dataclass(frozen=True, slots=True)
 class CheckedFolder:
-    """A folder without mistakes: its rules, its number of test cases, and what to look at again."""
+    """A folder without mistakes: its rules, its test cases, and what to look at again."""
 
     rules: RuleSet
-    cases: int
+    cases: tuple[Case, ...]
     warnings: tuple[Mistake, ...]
 
 
@@ -36,10 +37,10 @@ def check_folder(folder: Path, overrides: Mapping[str, str] = NO_OVERRIDES) -> C
     """
     mistakes = Mistakes()
     rules = collect_rules(folder, overrides, mistakes)
-    cases = read_cases(folder, rules, mistakes)
+    cases = read_cases(settled(folder), rules, mistakes)
     if rules is None or mistakes.found:
         raise RulesError(str(folder), mistakes.found)
-    return CheckedFolder(rules, len(cases), tuple(sorted(find_warnings(folder, rules))))
+    return CheckedFolder(rules, tuple(cases), tuple(sorted(find_warnings(settled(folder), rules))))
 
 
 def find_warnings(folder: Path, rules: RuleSet) -> Iterator[Mistake]:

@@ -9,6 +9,7 @@ from engine.rules.building import build_channel, build_rules
 from engine.rules.catalogue import read_catalogue
 from engine.rules.fingerprint import fingerprint
 from engine.rules.mistakes import Mistakes, RulesError
+from engine.rules.replacing import settled
 from engine.rules.ruleset import RuleSet
 from engine.rules.settings import read_settings
 from engine.rules.sources import (
@@ -44,6 +45,7 @@ def collect_rules(folder: Path, overrides: Mapping[str, str], mistakes: Mistakes
         remedy = "Name a folder that holds channels.yaml and *.rules.yaml."
         mistakes.add(str(folder), 0, "there is no such folder", remedy)
         return None
+    folder = settled(folder)
     check_file_names(folder, mistakes)
     settings = read_settings(read_engine_file(folder, mistakes), overrides, mistakes)
     entries = read_channels(folder, mistakes)

@@ -54,6 +54,18 @@ class RuleSet:
         self._overlaps = self._make_overlaps()
         self._plans: OrderedDict[int, Plan] = OrderedDict()
 
+    def copy(self) -> RuleSet:
+        """The same rules for another thread: a rule set fills its caches and serves one."""
+        return RuleSet(
+            fingerprint=self.fingerprint,
+            settings=self.settings,
+            channels=self.channels,
+            catalogue=self.catalogue,
+            rules=self.rules,
+            relays=self.relays,
+            ranked=self.ranked,
+        )
+
     def channel(self, name: str) -> Channel | None:
         """The channel of that name, if there is one."""
         return next((channel for channel in self.channels if channel.name == name), None)

@@ -76,6 +76,27 @@ def serves(engine: EmbeddedEngine) -> bool:
 # --- too large ---------------------------------------------------------------------------------
 
 
+def test_head_is_answered_as_get_without_its_body(own: EmbeddedEngine) -> None:
+    """On every path that GET has, 404 and the document too; elsewhere 405 tells what is taken."""
+    own.start()
+    paths = own.client.get("/openapi.json").json()["paths"]
+    taking_get = [
+        path.replace("{sku}", "A").replace("{reservation}", "R")
+        for path, told in paths.items()
+        if "get" in told
+    ]
+    assert len(taking_get) > 10
+    for path in (*taking_get, "/openapi.json", "/nowhere"):
+        told, head = own.client.get(path), own.client.head(path)
+        assert (head.status_code, head.content) == (told.status_code, b""), path
+        for name in ("content-type", "etag", "cache-control"):
+            assert head.headers.get(name) == told.headers.get(name)
+        assert int(head.headers["content-length"]) > 0
+    assert own.client.get("/healthz").status_code == 200  # on the same connection
+    assert own.client.head("/v1/movements").headers["allow"] == "POST"
+    assert own.client.delete("/v1/rules").headers["allow"] == "GET, HEAD, PUT"
+
+
 def test_headers_that_never_end_are_cut_off(engine: EmbeddedEngine) -> None:
     """431, after 32 KiB."""
     line = Line(engine)

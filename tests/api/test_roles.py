@@ -34,6 +34,8 @@ MAY: Final[dict[str, frozenset[Role]]] = {
     "explain": frozenset({MERCHANDISER, OPERATOR, AUDITOR}),
     "getChannels": EVERYBODY - {PUBLISHER},
     "getRules": frozenset({MERCHANDISER, OPERATOR, AUDITOR}),
+    "tryRules": frozenset({MERCHANDISER, OPERATOR}),
+    "putRules": frozenset({MERCHANDISER, OPERATOR}),
     "getExceptions": frozenset({OPERATOR, AUDITOR}),
     "replayException": frozenset({OPERATOR}),
     "dismissException": frozenset({OPERATOR}),

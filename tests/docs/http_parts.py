@@ -24,6 +24,9 @@ from engine.embedded.counter import (
     UnknownOutcomeError,
 )
 from engine.embedded.dead_letter_desk import StillRefused
+from engine.embedded.rules_desk import RulesChangedError, RulesConflictError
+from engine.rules.cases import CasesFailedError
+from engine.rules.mistakes import RulesError
 from tests.docs.tables import table
 
 MIB = 1024 * 1024
@@ -81,12 +84,18 @@ def problems() -> str:
         errors.InvalidError,
         errors.RateError,
         errors.FaultError,
+        errors.UnconditionalError,
+        errors.NotHereError,
+        CasesFailedError,
+        RulesChangedError,
+        RulesConflictError,
         OverloadedError,
         NotServingError,
         UnknownOutcomeError,
     )
     found = {(kind.http_status, kind.title) for kind in kinds}
     found |= {(int(HTTPStatus.CONFLICT), title) for title in CONFLICTS}
+    found.add((int(HTTPStatus.UNPROCESSABLE_ENTITY), RulesError.title))
     return table(
         ("status", "title", "type"),
         ((str(status), title, f"`{kind_of(title)}`") for status, title in sorted(found)),
@@ -103,7 +112,16 @@ def _limits() -> Iterator[tuple[str, ...]]:
     yield "keys of a lookup", f"{wire.MAX_LOOKUP_KEYS:,}", "422"
     yield "lines of a reservation", f"{wire.MAX_RESERVATION_LINES:,}", "422"
     yield "rows of a page", f"{wire.MAX_PAGE_ROWS:,}", "422"
-    yield "body of `POST /v1/movements`", f"{wire.MAX_BODY_BYTES // MIB} MiB", "413"
+    yield "changes that `POST /v1/rules/what-if` tells", f"{wire.MAX_CHANGES_SHOWN:,}", "422"
+    yield "files of a rule set", f"{wire.MAX_RULES_FILES:,}", "422"
+    yield "one of these files", f"{wire.MAX_RULES_FILE_BYTES // MIB} MiB", "422"
+    yield "characters of its name", f"{wire.MAX_RULES_FILE_NAME_LENGTH:,}", "422"
+    yield "rule sets that are tried at a time", "1", "503"
+    yield (
+        "body of `POST /v1/movements`, `/v1/rules/what-if` and `PUT /v1/rules`",
+        f"{wire.MAX_BODY_BYTES // MIB} MiB",
+        "413",
+    )
     yield "any other body", f"{call.SMALL_BODY_BYTES // MIB} MiB", "413"
     yield "request line and headers", f"{protocol.MAX_HEAD_BYTES // KIB} KiB", "431"
     yield "time of the headers", f"{protocol.HEAD_SECONDS:.0f} s", "408"

@@ -163,3 +163,13 @@ def test_an_explanation_names_the_movements_that_bear_on_a_location(tmp_path: Pa
         "m0",
     ]
     assert len(view.explain(rules, "A", "web", None).last_movements) == 4
+
+
+def test_a_reader_goes_on_among_the_skus_after_any_of_them(tmp_path: Path) -> None:
+    """So that it may rest in between, and finds each of them once."""
+    names = ("A", "A-1", "B")
+    run = told(tmp_path, *(f"12:00:00 receipt {name}@L 1" for name in names))
+    view = run.view()
+    assert [stored.sku for stored in view.skus()] == list(names)
+    assert [stored.sku for stored in view.skus("A")] == ["A-1", "B"]
+    assert [stored.sku for stored in view.skus("B")] == []

@@ -34,7 +34,7 @@ def test_every_case_of_the_working_folder_passes() -> None:
     assert len(results) >= 12
     assert [f"{result.file}:{result.line}" for result in results if not result.passed] == []
     checked = check_folder(WORKING_FOLDER)
-    assert checked.cases == len(results)
+    assert len(checked.cases) == len(results)
     assert checked.warnings == ()
 
 

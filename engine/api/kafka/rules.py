@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 
 from engine.api.kafka.replica import Replica
 from engine.contracts.errors import CorruptStateError, SellableError
+from engine.kafka.announce import Unpacked
 from engine.kafka.contents import Contents
 from engine.kafka.rules_content import no_rules, read_rules
 from engine.kafka.settings import KafkaSettings
@@ -49,10 +50,7 @@ class RulesInForce:
         try:
             found = await read_rules(self._contents, name)
         except KafkaError as error:
-            raise BrokersAwayError(
-                f"the rules in force cannot be read: {error!r}",
-                "Send the same again after the time that Retry-After tells.",
-            ) from error
+            raise _away(error) from error
         if found is None:
             raise CorruptStateError(
                 f"the rules in force, {name}, cannot be loaded",
@@ -63,6 +61,25 @@ class RulesInForce:
             self._kept.popitem(last=False)
         return found
 
+    async def files_of(self, partition: int) -> Unpacked:
+        """The files of the rules in force in a partition; none before the log names any.
+
+        Raises:
+            BrokersAwayError: the brokers do not answer.
+        """
+        name = self._replica.ledgers[partition].rules
+        try:
+            return Unpacked(await self._contents.read(name) if name else {})
+        except KafkaError as error:
+            raise _away(error) from error
+
     async def newest(self) -> RuleSet:
         """The rules in force where nothing is asked of one SKU: those of the first partition."""
         return await self.of(0)
+
+
+def _away(error: KafkaError) -> BrokersAwayError:
+    return BrokersAwayError(
+        f"the rules in force cannot be read: {error!r}",
+        "Send the same again after the time that Retry-After tells.",
+    )

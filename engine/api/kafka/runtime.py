@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from aiokafka.errors import KafkaError
 
+from engine.api.errors import NotHereError
 from engine.api.figures import Figures, figures_of
 from engine.api.kafka import exceptions
 from engine.api.kafka.looking import Looking
@@ -26,6 +27,7 @@ from engine.api.kafka.replaying import Replaying
 from engine.api.kafka.replica import Replica
 from engine.api.kafka.reserving import Reserving, briefs
 from engine.api.kafka.rules import BrokersAwayError, RulesInForce
+from engine.api.kafka.trying import Trying
 from engine.api.runtime import Freshness, Page, Phase, Repeatable
 from engine.contracts.answers import (
     ChannelStanding,
@@ -43,6 +45,8 @@ from engine.core.dead_letters import DeadLetter, Wanted
 from engine.embedded.counter import WAITING_MOVEMENTS, starting, stopping
 from engine.embedded.requests import identity_of
 from engine.embedded.reservation_requests import state_of, unknown_reservation
+from engine.embedded.rules_desk import PublishedRules
+from engine.embedded.rules_trial import TrialWanted, Tried
 from engine.embedded.shown import NumberExplained
 from engine.kafka.batches import Batch
 from engine.kafka.catalogue import CHANGELOG, CONTENTS, ENVELOPES, STANDINGS
@@ -76,6 +80,7 @@ class _Parts:
         self.looking = Looking(self.replica, self.rules, self.model)
         self.reserving = Reserving(self.post, self.replica, self.remembered)
         self.replaying = Replaying(settings, self.post, self.replica)
+        self.trying = Trying(self.replica, self.rules)
         self.router = Router(settings.partitions)
 
     async def watch(self) -> None:
@@ -168,6 +173,17 @@ class KafkaRuntime:
         """Close an exception."""
         return await self._writing.replaying.dismiss(exception, reason)
 
+    async def publish_rules(
+        self, files: Mapping[str, bytes], expected: Collection[str] | None
+    ) -> PublishedRules:
+        """Refuse: the ingest workers announce the rules of their folder, and would take it back."""
+        raise NotHereError(
+            "on Kafka rules are published by the ingest workers, from their rules folder",
+            "Nothing was published. Try the rules with POST /v1/rules/what-if, then bring them "
+            "into the rules folder of every ingest worker: the leading one checks and announces "
+            "them within seconds, and GET /v1/rules tells their ETag once they are in force.",
+        )
+
     # --- lookups -------------------------------------------------------------------------------
 
     @property
@@ -251,6 +267,10 @@ class KafkaRuntime:
         """The rules in force."""
         rules = await self._parts.rules.newest()
         return show_rules(rules, self.freshness().taken or 0)
+
+    async def try_rules(self, wanted: TrialWanted) -> Tried:
+        """What would change on live stock under other rules; one caller at a time."""
+        return await self._parts.trying.run(wanted)
 
     async def exceptions(
         self, wanted: Wanted, after: str | None, limit: int
