@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from engine.api.embedded import EmbeddedRuntime
+from engine.api.kafka import process
+from engine.api.keys import find_key, read_keys
+from engine.api.metrics import ServiceMetrics
+from engine.api.roles import Role
 from engine.cli import worker as worker_commands
 from engine.cli.main import invoke
 from engine.kafka import topics_admin
@@ -26,6 +34,10 @@ COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"] == "sellable"}
 KINDS = ("ingest", "ledger", "publish", "dispatch")
+BY_SHELL = {"keys"}
+"""Services whose command is not ours alone."""
+HTTP = {"api"}
+WITH_LABELS = re.compile(r"\b(sellable_[a-z_]+)(\{[^}]*\})?")
 NAME = re.compile(r"\bsellable_[a-z_]+")
 
 
@@ -58,7 +70,33 @@ def mounted(service: dict[str, Any]) -> Iterator[tuple[Path, str]]:
             yield (DOCKER / source).resolve(), target
 
 
-@pytest.mark.parametrize("name", OURS)
+def given(service: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Let this process have the environment of a service, and find the rules that it sees."""
+    environment: dict[str, str] = service["environment"]
+    for variable, value in environment.items():
+        setting = variable.removeprefix("SELLABLE_KAFKA_").lower()
+        assert setting in KafkaSettings.model_fields or variable == "SELLABLE_KEYS"
+        monkeypatch.setenv(variable, value)
+    (rules,) = (path for path, target in mounted(service) if target == "/rules")
+    monkeypatch.setenv("SELLABLE_KAFKA_RULES", str(rules))
+    return environment
+
+
+def make_keys(folder: Path) -> str:
+    """Do what the service that makes the first keys does, in a folder of ours."""
+    service = OURS["keys"]
+    (script,) = service["command"]
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        [*service["entrypoint"], script.replace("$$", "$")],
+        env={"PATH": programs, "SELLABLE_KEYS": str(folder / "keys.json")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+@pytest.mark.parametrize("name", OURS.keys() - BY_SHELL - HTTP)
 def test_our_command_line_takes_the_command_of_every_service(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,12 +109,7 @@ def test_our_command_line_takes_the_command_of_every_service(
 
     monkeypatch.setattr(worker_commands, "_run", lambda *given: called.append(given))
     monkeypatch.setattr(topics_admin, "create", made)
-    environment = OURS[name]["environment"]
-    for variable, value in environment.items():
-        assert variable.removeprefix("SELLABLE_KAFKA_").lower() in KafkaSettings.model_fields
-        monkeypatch.setenv(variable, value)
-    (rules,) = (path for path, target in mounted(OURS[name]) if target == "/rules")
-    monkeypatch.setenv("SELLABLE_KAFKA_RULES", str(rules))
+    environment = given(OURS[name], monkeypatch)
     assert invoke(shlex.split(OURS[name]["command"])) == 0
     if name != "tools":
         ((kind, settings),) = called
@@ -95,6 +128,43 @@ def test_all_kinds_of_worker_run_once_the_topics_are_made() -> None:
     assert SERVICES["topics"]["depends_on"]["kafka"]["condition"] == "service_healthy"
     for service in SERVICES.values():
         assert set(service.get("depends_on", ())) <= SERVICES.keys()
+
+
+def test_the_first_keys_are_made_once(tmp_path: Path) -> None:
+    """One is shown, one is for Prometheus; where there are keys, there is nothing to do."""
+    shown = make_keys(tmp_path).split()
+    scrape = (tmp_path / "prometheus.key").read_text().split()
+    keys = {key.id: key for key in read_keys(tmp_path / "keys.json")}
+    roles = {find_key(keys, text).role for text in (*shown, *scrape)}  # type: ignore[union-attr]
+    assert (len(shown), len(scrape), roles) == (1, 1, {Role.OPERATOR, Role.AUDITOR})
+    assert make_keys(tmp_path) == ""
+    assert len(read_keys(tmp_path / "keys.json")) == 2
+
+
+def test_http_is_served_with_the_keys_that_were_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not before there are any; then the command may listen beyond its container."""
+    service = OURS["api"]
+    given(service, monkeypatch)
+    folder = PurePosixPath(service["environment"]["SELLABLE_KEYS"]).parent
+    for name in ("keys", "api", "tools"):
+        volume = next(each for each in OURS[name]["volumes"] if each.startswith("keys:"))
+        assert volume.split(":")[1] == str(folder)
+        assert OURS[name]["environment"]["SELLABLE_KEYS"] == str(folder / "keys.json")
+    waits = service["depends_on"]["keys"]["condition"]
+    assert waits == "service_completed_successfully"
+    served: list[str] = []
+    monkeypatch.setattr(process, "serve", lambda _, server: served.append(server.address))
+    monkeypatch.setenv("SELLABLE_KEYS", str(tmp_path / "keys.json"))
+    monkeypatch.setenv("SELLABLE_KAFKA_DATA", str(tmp_path / "data"))
+    command = shlex.split(service["command"].replace(":8080", ":0"))
+    assert invoke(command) == 2
+    make_keys(tmp_path)
+    assert invoke(command) == 0
+    assert len(served) == 1
+    (port,) = service["ports"]
+    assert service["command"].split(":")[1].startswith(port.rpartition(":")[2])
 
 
 def test_everything_that_is_mounted_or_built_is_there() -> None:
@@ -140,6 +210,18 @@ def test_every_metric_that_workers_have_is_on_the_dashboard() -> None:
     assert counted - shown == set()
 
 
+def test_what_http_tells_of_the_whole_engine_is_not_added_to_what_workers_tell() -> None:
+    """Of a metric that both have, that of the workers is asked for."""
+    told = {
+        metric.name.removesuffix("_total")
+        for metric in ServiceMetrics(EmbeddedRuntime()).registry.collect()
+    }
+    for where, expression in expressions():
+        for name, labels in WITH_LABELS.findall(expression):
+            if name.removesuffix("_total") in told:
+                assert labels in ('{job="ledger"}', '{job="publish"}'), where
+
+
 def test_prometheus_looks_at_every_kind_of_worker_where_it_serves() -> None:
     """By its name and port on the network of the compose file, and reads the alerts."""
     config = yaml.safe_load((DOCKER / "prometheus/prometheus.yml").read_text())
@@ -148,7 +230,14 @@ def test_prometheus_looks_at_every_kind_of_worker_where_it_serves() -> None:
         job["job_name"]: (job["dns_sd_configs"][0]["names"], job["dns_sd_configs"][0]["port"])
         for job in config["scrape_configs"]
     }
-    assert found == {kind: ([kind], int(port)) for kind in KINDS}
+    assert found == {**{kind: ([kind], int(port)) for kind in KINDS}, "api": (["api"], 8080)}
+    (key,) = (
+        job["authorization"]["credentials_file"]
+        for job in config["scrape_configs"]
+        if "authorization" in job
+    )
+    assert "keys:/keys:ro" in SERVICES["prometheus"]["volumes"]
+    assert key == "/keys/prometheus.key"
     ((folder, target),) = mounted(SERVICES["prometheus"])
     for file in config["rule_files"]:
         assert (folder / Path(file).relative_to(target)).is_file()
