@@ -8,7 +8,7 @@ from rich.text import Text
 from engine.cli.examples import epilog
 from engine.cli.options import AsJson, DataOrUrl, Key, LastRules, OneChannel, Sku, Url
 from engine.cli.printing import STATUS_STYLES, number, print_json, print_table, say, styled
-from engine.cli.reading import looking_at, rules_of
+from engine.cli.reading import looking_at, rules_to_explain_with
 from engine.cli.remote import folder_of, quoted, remote_of
 from engine.contracts.answers import KeyShown, SkuShown
 from engine.embedded.shown import key_shown
@@ -53,7 +53,7 @@ def availability(
         found = remote.get(path, {"channel": channel}, SkuShown)
     else:
         with looking_at(folder_of(data)) as view:
-            keys = view.availability(rules_of(view, rules), sku, channel)
+            keys = view.availability(rules_to_explain_with(view, rules), sku, channel)
         found = SkuShown(sku, [key_shown(each) for each in keys])
     if as_json:
         print_json(found)

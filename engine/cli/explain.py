@@ -10,7 +10,7 @@ from engine.cli.examples import epilog
 from engine.cli.explanation import print_ledger, print_rules
 from engine.cli.options import AsJson, ChannelName, DataOrUrl, Key, KeyLocation, LastRules, Sku, Url
 from engine.cli.printing import STATUS_STYLES, number, print_json, print_table, say, signed, styled
-from engine.cli.reading import looking_at, rules_of
+from engine.cli.reading import looking_at, rules_to_explain_with
 from engine.cli.remote import folder_of, remote_of
 from engine.embedded.shown import MovementShown, NumberExplained, number_explained
 from engine.rules.explained import explanation_of
@@ -47,7 +47,9 @@ def explain(
         found = remote.get("/v1/explain", asked, NumberExplained)
     else:
         with looking_at(folder_of(data)) as view:
-            found = number_explained(view.explain(rules_of(view, rules), sku, channel, location))
+            found = number_explained(
+                view.explain(rules_to_explain_with(view, rules), sku, channel, location)
+            )
     if as_json:
         print_json(found)
     else:

@@ -12,7 +12,7 @@ import typer
 from engine.cli.explanation import print_ledger, print_rules
 from engine.cli.options import AsJson, ChannelName, KeyLocation, Sku
 from engine.cli.printing import STATUS_STYLES, number, print_json, say, styled
-from engine.cli.reading import looking_at, rules_of
+from engine.cli.reading import looking_at, rules_to_explain_with
 from engine.contracts.errors import UsageError
 from engine.contracts.instants import format_instant, parse_instant
 from engine.embedded.runtime import wall_clock
@@ -114,7 +114,7 @@ def _from_folder(
     data: Path, rules: Path | None, sku: str, when: int | None
 ) -> tuple[RuleSet, Ground]:
     with looking_at(data) as view:
-        loaded = rules_of(view, rules)
+        loaded = rules_to_explain_with(view, rules)
         stock, claims = view.ground(loaded, sku)
         clock = view.standing.clock
     instant = when if when is not None else wall_clock() if clock is None else clock

@@ -183,3 +183,30 @@ def test_where_the_channel_has_no_key_nothing_is_pending(replayed: Call) -> None
         assert (found["available"], found["published"]) == (0, None)
         assert (found["pending"], found["due"]) == (False, None)
         assert replayed(asked).out.endswith("nothing yet\n  nothing is pending\n")
+
+
+def test_under_rules_that_are_broken_meanwhile_it_is_told_who_still_has_those_in_force(
+    replayed: Call, workspace: Path
+) -> None:
+    """The data folder knows them by their fingerprint only."""
+    (workspace / "rules/channels.yaml").write_text("channels: [")
+    for line in ("explain 10-0001 --channel web-shop", "availability 10-0001"):
+        done = replayed(f"{line} --data data --json")
+        assert (done.status, done.out) == (2, "")
+        told = json.loads(done.err)
+        assert "channels.yaml:1" in told["error"]
+        assert "--url" in told["advice"]
+        assert "--rules" in told["advice"]
+
+
+def test_a_number_explained_under_other_rules_than_those_in_force_says_so(
+    replayed: Call, workspace: Path
+) -> None:
+    """Somebody has edited the folder, and no engine has taken it up yet."""
+    line = "explain 10-0001 --channel web-shop --data data"
+    assert replayed(line).err == ""
+    (workspace / "rules/more.rules.yaml").write_text("rules: [{name: none, cap: 0, priority: 9}]")
+    done = replayed(f"{line} --json")
+    assert done.err.startswith("note: ")
+    assert done.data["available"] == 0
+    assert replayed(f"{line} --rules rules").err == ""

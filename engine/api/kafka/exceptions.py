@@ -21,6 +21,7 @@ from engine.core.dead_letters import (
     exception_name,
     read_dead_letter,
 )
+from engine.embedded.view import no_exception
 from engine.kafka.messages import exception_name as global_name
 from engine.stores.base import StoreReader
 
@@ -73,7 +74,7 @@ def find(tables: Sequence[StoreReader], name: str) -> tuple[int, DeadLetter]:
         stored = tables[partition].get(exception_name(f"x-{match[2]}"))
         if stored is not None:
             return partition, _named(read_dead_letter(stored), partition)
-    raise NotFoundError(f"there is no exception {name}", "GET /v1/exceptions lists them.")
+    raise no_exception(name)
 
 
 def _letters(table: StoreReader, partition: int, after: int) -> Iterator[_Found]:
