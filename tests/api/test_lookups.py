@@ -133,6 +133,7 @@ def test_a_list_of_keys_is_answered_in_its_order(shop: Shop) -> None:
     sku = unique("SKU")
     shop.stocked(4, "S-1", sku)
     shop.published(sku, "web-shop", 4)
+    shop.published(sku, "click-and-collect", 4, "S-1")
     keys = [
         {"sku": "nobody", "channel": "web-shop"},
         {"sku": sku, "channel": "click-and-collect", "location": "S-1"},
@@ -156,6 +157,7 @@ def test_a_channel_can_be_read_page_by_page(shop: Shop) -> None:
     """Every key comes once, in order, whatever the size of a page."""
     mine = [shop.stocked(2, "S-1") for _ in range(5)]
     shop.published(mine[-1], "web-shop", 2)
+    shop.published(mine[-1], "click-and-collect", 2, "S-1")
     for channel in ("web-shop", "click-and-collect"):
         whole = [one["sku"] for one in pages(shop, channel=channel, limit=1_000)]
         assert [one["sku"] for one in pages(shop, channel=channel, limit=2)] == whole
