@@ -27,7 +27,6 @@ from engine.publication.throttle import (
 from engine.rules.explain import Explanation, StockLine, explain_channel
 from engine.rules.model import Channel
 from engine.rules.offers import Offers
-from engine.rules.plan import ItemClass
 from engine.rules.ruleset import EVERYWHERE, RuleSet
 from engine.stores.base import StoreReader
 
@@ -102,17 +101,17 @@ class View:
         Raises:
             NotFoundError: no movement has touched the SKU, or not at that location.
         """
-        record = self._sku(sku)
+        stored = self._stored(sku)
         rows = [
             ledger_row(sku, place, key)
-            for place, key in self._keys(sku)
+            for place, key in stored.keys.items()
             if location is None or place == location
         ]
         if location is not None and not rows:
             raise NotFoundError(
                 f"no movement of {sku} was ever at {location}", "Leave the location out to see all."
             )
-        return sum(record.claims.values()), rows
+        return sum(stored.record.claims.values()), rows
 
     def availability(
         self, rules: RuleSet, sku: str, channel: str | None = None
@@ -123,22 +122,14 @@ class View:
             NotFoundError: no movement has touched the SKU.
             UsageError: there is no such channel.
         """
-        record = self._sku(sku)
+        stored = self._stored(sku)
+        offers = self._offers(rules, stored)
         chosen = rules.channels if channel is None else (self.channel(rules, channel),)
-        found: list[ChannelKey] = []
-        for each in chosen:
-            if each.by_location:
-                for place, key in self._keys(sku):
-                    slot = self._slot(each)
-                    sells = any(
-                        index == each.index
-                        for index, _ in self._item(rules, sku).contributions(place)
-                    )
-                    if sells or slot in (key.published or {}):
-                        found.append(self._channel_key(rules, each, sku, record, place))
-            else:
-                found.append(self._channel_key(rules, each, sku, record, None))
-        return found
+        return [
+            self._channel_key(rules, offers, each, stored, place)
+            for each in chosen
+            for place in self._places(offers, each, stored)
+        ]
 
     def skus(self, after: str = "") -> Iterator[StoredSku]:
         """Yield the SKUs that a movement has touched, from after one on in the order of bytes."""
@@ -151,20 +142,11 @@ class View:
 
     def numbers(self, rules: RuleSet, stored: StoredSku) -> dict[tuple[str, str | None], Number]:
         """Return what a SKU's keys come to under the rules, by channel and location."""
-        stock = {place: StockLine(key.sellable, key.reserved) for place, key in stored.keys.items()}
-        claims = self._claims(rules, stored.record)
-        offers = Offers(rules, self._now(), stored.sku, stock, claims)
+        offers = self._offers(rules, stored)
         found: dict[tuple[str, str | None], Number] = {}
         for channel in rules.channels:
-            slot, low = self._slot(channel), channel.publish.low_stock
-            places: list[str | None] = [None]
-            if channel.by_location:
-                places = [
-                    place
-                    for place, key in stored.keys.items()
-                    if slot in (key.published or {}) or offers.sells_from(channel, place)
-                ]
-            for place in places:
+            low = channel.publish.low_stock
+            for place in self._places(offers, channel, stored):
                 value = offers.available(channel, place)
                 found[channel.name, place] = (value, STATUS_NAMES[status_of(value, low)])
         return found
@@ -190,11 +172,13 @@ class View:
             NotFoundError: no movement has touched the SKU.
             UsageError: there is no such channel, or the location is missing or too much.
         """
-        record = self._sku(sku)
+        stored = self._stored(sku)
         chosen = self.channel(rules, channel)
-        explanation = self._explanation(rules, chosen, sku, record, location)
-        key = self._channel_key(rules, chosen, sku, record, location)
-        trail = tuple(reversed(record.trail))
+        stock, claims = self._ground(rules, stored)
+        explanation = explain_channel(rules, self._now(), chosen, sku, location, stock, claims)
+        offers = self._offers(rules, stored)
+        key = self._channel_key(rules, offers, chosen, stored, location)
+        trail = tuple(reversed(stored.record.trail))
         if location is not None:
             trail = tuple(trace for trace in trail if trace[4] in (location, None))
         return Answer(explanation, key, trail)
@@ -205,7 +189,7 @@ class View:
         Raises:
             NotFoundError: no movement has touched the SKU.
         """
-        return self._ground(rules, sku, self._sku(sku))
+        return self._ground(rules, self._stored(sku))
 
     def exceptions(self) -> Iterator[DeadLetter]:
         """Yield every exception, oldest first."""
@@ -238,14 +222,16 @@ class View:
             raise UsageError(f"there is no channel {name}", f"The channels are {known}.")
         return found
 
-    def _sku(self, sku: str) -> SkuRecord:
+    # --- one SKU -------------------------------------------------------------------------------
+
+    def _stored(self, sku: str) -> StoredSku:
         stored = self.store.get(records.sku_name(sku))
         record = None if stored is None else msgspec.msgpack.decode(stored, type=SkuRecord)
         if record is None or not record.trail:
             raise NotFoundError(
                 f"no movement of {sku} was ever applied", "Check the SKU, and the data folder."
             )
-        return record
+        return StoredSku(sku, record, dict(self._keys(sku)))
 
     def _keys(self, sku: str) -> Iterator[tuple[str, KeyRecord]]:
         prefix = f"K{sku}|".encode()
@@ -256,99 +242,94 @@ class View:
         channels = self.standing.channels
         return channels.index(channel.name) if channel.name in channels else -1
 
-    def _item(self, rules: RuleSet, sku: str) -> ItemClass:
-        return rules.at(self._now()).item_class(sku)
-
     def _now(self) -> int:
         return self.standing.clock if self.standing.clock is not None else records.NEVER
 
-    def _explanation(
-        self, rules: RuleSet, channel: Channel, sku: str, record: SkuRecord, location: str | None
-    ) -> Explanation:
-        stock, claims = self._ground(rules, sku, record)
-        return explain_channel(rules, self._now(), channel, sku, location, stock, claims)
-
     def _ground(
-        self, rules: RuleSet, sku: str, record: SkuRecord
+        self, rules: RuleSet, stored: StoredSku
     ) -> tuple[dict[str, StockLine], dict[int, int]]:
-        stock = {place: StockLine(k.sellable, k.reserved) for place, k in self._keys(sku)}
-        return stock, self._claims(rules, record)
-
-    def _claims(self, rules: RuleSet, record: SkuRecord) -> dict[int, int]:
+        stock = {place: StockLine(k.sellable, k.reserved) for place, k in stored.keys.items()}
         index_of = {self._slot(each): each.index for each in rules.channels}
         index_of[NO_CHANNEL] = EVERYWHERE  # of what is new to the engine there are no claims
         claims: dict[int, int] = {}
-        for slot, quantity in record.claims.items():
+        for slot, quantity in stored.record.claims.items():
             index = index_of.get(slot, EVERYWHERE)
             claims[index] = claims.get(index, 0) + quantity
-        return claims
+        return stock, claims
+
+    def _offers(self, rules: RuleSet, stored: StoredSku) -> Offers:
+        stock, claims = self._ground(rules, stored)
+        return Offers(rules, self._now(), stored.sku, stock, claims)
+
+    def _places(self, offers: Offers, channel: Channel, stored: StoredSku) -> list[str | None]:
+        """Where the channel has a key of the SKU, or would have one; None for the SKU alone."""
+        if not channel.by_location:
+            return [None]
+        slot = self._slot(channel)
+        return [
+            place
+            for place, key in stored.keys.items()
+            if slot in (key.published or {}) or offers.sells_from(channel, place)
+        ]
+
+    # --- one key -------------------------------------------------------------------------------
 
     def _channel_key(
-        self, rules: RuleSet, channel: Channel, sku: str, record: SkuRecord, location: str | None
+        self,
+        rules: RuleSet,
+        offers: Offers,
+        channel: Channel,
+        stored: StoredSku,
+        location: str | None,
     ) -> ChannelKey:
-        explanation = self._explanation(rules, channel, sku, record, location)
-        value = explanation.available
+        value = offers.available(channel, location)
+        status = status_of(value, channel.publish.low_stock)
         if self._published is None:
-            last = self._stored(channel, sku, record, location)
+            last = self._stored_last(channel, stored, location)
         else:
             last = self._published(channel.name, location)
-        is_key = last is not None or self._begins(sku, location, explanation)
+        is_key = last is not None or _begins(offers, channel, stored, location)
         if last is not None and not last.version:
             last = None
         due = None
-        if is_key:
-            due = self._due(rules, channel, sku, record, location, last, explanation)
-        status = STATUS_NAMES[status_of(value, channel.publish.low_stock)]
-        return ChannelKey(channel.name, location, last, value, status, due)
+        if is_key and (last is None or (last.value, last.status) != (value, status)):
+            tick = rules.settings.publish_tick
+            next_tick = self._now() // tick * tick + tick
+            known = PublishedRecord() if last is None else msgspec.structs.replace(last)
+            known.since = known.since or stored.record.touched_at
+            interval = offers.min_interval(channel, location)
+            ref = (stored.sku, location or "")
+            due = self._due(
+                channel, tick, Change(ref, value, status, known, interval, 0, next_tick)
+            )
+        return ChannelKey(channel.name, location, last, value, STATUS_NAMES[status], due)
 
-    def _begins(self, sku: str, location: str | None, explanation: Explanation) -> bool:
-        """Return whether the next tick makes a key of what has none yet."""
-        if location is None:
-            return True
-        stored = self.store.get(records.key_name(sku, location))
-        if stored is None or not msgspec.msgpack.decode(stored, type=KeyRecord).version:
-            return False
-        return any(line.location == location for line in explanation.locations)
-
-    def _stored(
-        self, channel: Channel, sku: str, record: SkuRecord, location: str | None
+    def _stored_last(
+        self, channel: Channel, stored: StoredSku, location: str | None
     ) -> PublishedRecord | None:
         """Return a key's last publication as the store has it."""
-        slot = self._slot(channel)
+        slot, published = self._slot(channel), stored.record.published
         if location is None:
-            return record.published[slot] if 0 <= slot < len(record.published) else None
-        stored = self.store.get(records.key_name(sku, location))
-        if stored is None:
-            return None
-        return (msgspec.msgpack.decode(stored, type=KeyRecord).published or {}).get(slot)
+            return published[slot] if 0 <= slot < len(published) else None
+        key = stored.keys.get(location)
+        return None if key is None else (key.published or {}).get(slot)
 
-    def _due(
-        self,
-        rules: RuleSet,
-        channel: Channel,
-        sku: str,
-        record: SkuRecord,
-        location: str | None,
-        last: PublishedRecord | None,
-        explanation: Explanation,
-    ) -> int | None:
-        """Return the first tick at which the key may be told; None: not pending.
+    def _due(self, channel: Channel, tick: int, change: Change) -> int | None:
+        """Return the first tick at which a key that differs may be told.
 
         That is, when its own limits and the channel's rate let it; others at risk may go first.
         """
-        value, now = explanation.available, self._now()
-        status = status_of(value, channel.publish.low_stock)
-        if last is not None and (last.value, last.status) == (value, status):
-            return None
-        tick = rules.settings.publish_tick
-        next_tick = now - now % tick + tick
-        known = msgspec.structs.replace(last) if last is not None else PublishedRecord()
-        known.since = known.since or record.touched_at
         throttle = Throttle(channel.publish, tick)
         saved = self.standing.buckets.get(channel.name)
         if throttle.bucket is not None and saved is not None:
             throttle.bucket.restore(saved.tokens, saved.filled_at)
-        ref = (sku, location or "")
-        interval = explanation.min_interval
-        throttle.offer(Change(ref, value, status, known, interval, 0, next_tick))
-        return throttle.next_due(next_tick - tick)
+        throttle.offer(change)
+        return throttle.next_due(change.considered - tick)
+
+
+def _begins(offers: Offers, channel: Channel, stored: StoredSku, location: str | None) -> bool:
+    """Return whether the next tick makes a key of what has none yet."""
+    if location is None:
+        return True
+    key = stored.keys.get(location)
+    return key is not None and key.version > 0 and offers.sells_from(channel, location)

@@ -31,6 +31,7 @@ class Offers:
         self._bases = {place: quantities.base(*line) for place, line in stock.items()}
         self._after: list[dict[str, int]] = [{} for _ in rules.channels]
         self._shorts = [0] * len(rules.channels)
+        self._ceilings: dict[frozenset[int], int | None] = {}
         for place, line in stock.items():
             short = quantities.short(*line)
             for index, buffer in self._item.contributions(place):
@@ -51,6 +52,10 @@ class Offers:
         after = self._after[channel.index].get(location, 0)
         return terms.offered(quantities.pool_at(after, self._ceiling(location)))
 
+    def min_interval(self, channel: Channel, location: str | None) -> int:
+        """The least time between two publications of the key, in microseconds."""
+        return self._item.terms(channel.index, location).min_interval
+
     def _pool(self, channel: Channel) -> int:
         overlap = self._rules.claims_overlap
         claims = sum(
@@ -61,11 +66,19 @@ class Offers:
 
     def _ceiling(self, location: str) -> int | None:
         covered = self._rules.coverage(location)
-        on_it = [index for index in self._claims if index == EVERYWHERE or covered >> index & 1]
-        mask = sum(1 << index for index in on_it if index != EVERYWHERE)
+        on_it = frozenset(
+            index for index in self._claims if index == EVERYWHERE or covered >> index & 1
+        )
+        if on_it not in self._ceilings:
+            self._ceilings[on_it] = self._ceiling_of(on_it)
+        return self._ceilings[on_it]
+
+    def _ceiling_of(self, claims: frozenset[int]) -> int | None:
+        """What the locations of these claims have together, less the claims; None without any."""
+        mask = sum(1 << index for index in claims if index != EVERYWHERE)
         bases = (
             base
             for place, base in self._bases.items()
-            if EVERYWHERE in on_it or self._rules.coverage(place) & mask
+            if EVERYWHERE in claims or self._rules.coverage(place) & mask
         )
-        return quantities.ceiling(bases, sum(self._claims[index] for index in on_it))
+        return quantities.ceiling(bases, sum(self._claims[index] for index in claims))

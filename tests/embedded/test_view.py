@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from engine.contracts.errors import NotFoundError, UsageError
 from engine.contracts.instants import format_instant, parse_instant
+from engine.stores.memory import MemoryStore
 from tests.core.harness import EngineRun, rules_folder
 from tests.oracle import generate, random_rules
 from tests.oracle.generate import DEFAULT_SKUS
@@ -173,3 +175,21 @@ def test_a_reader_goes_on_among_the_skus_after_any_of_them(tmp_path: Path) -> No
     assert [stored.sku for stored in view.skus()] == list(names)
     assert [stored.sku for stored in view.skus("A")] == ["A-1", "B"]
     assert [stored.sku for stored in view.skus("B")] == []
+
+
+def test_what_is_stored_of_a_sku_is_read_once_however_many_keys_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So looking at a SKU that is in a thousand stores takes no thousand times as long."""
+    places = [f"L{number}" for number in range(20)]
+    rules = {"channels": {"web": {}, "shop": {"granularity": "location"}}}
+    run = told(tmp_path, *(f"12:00:00 receipt A@{place} 10" for place in places), rules=rules)
+    view, scans = run.view(), []
+
+    def scan(prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        scans.append(prefix)
+        return MemoryStore.scan(run.store, prefix, start)
+
+    monkeypatch.setattr(run.store, "scan", scan)
+    assert len(view.availability(run.rules, "A")) == 1 + len(places)
+    assert scans == [b"KA|"]
