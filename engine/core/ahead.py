@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import msgspec
 
@@ -18,7 +17,7 @@ from engine.ledger.book import Book, Sku
 from engine.publication.throttle import STATUS_NAMES
 
 
-class Ready(NamedTuple):
+class Ready(msgspec.Struct, frozen=True, gc=False):
     """What a SKU will be told on a tick, worked out ahead: good while `trace` is its newest.
 
     `published` are its last publications once that is told; `told` are the outlets and the lines,

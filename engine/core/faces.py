@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from engine.contracts.records import KeyRecord
 from engine.core.outlets import Outlet
@@ -14,7 +15,7 @@ REMEMBERED_CLASSES = 50_000  # item classes whose channels are remembered
 REMEMBERED_PLACES = 200_000  # pairs of item class and location whose channels are remembered
 
 
-class Face(NamedTuple):
+class Face(msgspec.Struct, frozen=True, eq=False):
     """A channel as the SKUs of one class see it; one of granularity location, as they do there.
 
     `sells` is whether it sells from the location, `offers` whether it may offer anything, which a

@@ -11,7 +11,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple
+
+import msgspec
 
 from engine.contracts.records import PublishedRecord
 from engine.publication.bucket import Bucket
@@ -43,7 +44,7 @@ def risk_of(sold: int, left: int) -> int:
     return (sold << 64) // max(1, left)
 
 
-class Change(NamedTuple):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """A key whose value differs from its last publication."""
 
     ref: Ref

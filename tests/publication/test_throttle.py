@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from engine.contracts.instants import MINUTE, SECOND
 from engine.contracts.records import PublishedRecord
 from engine.publication.throttle import IN_STOCK, SPARE_RANKS, Change, Throttle, risk_of
@@ -85,9 +87,9 @@ def test_a_key_that_has_waited_too_long_goes_first() -> None:
     found.offer(rise("Z", SECOND, since=SECOND))
     found.offer(rise("A", SECOND, since=SECOND))
     assert taken(found, SECOND) == ["A"]
-    found.offer(rise("B", 2 * SECOND, since=2 * SECOND)._replace(value=0, status=0))
+    found.offer(replace(rise("B", 2 * SECOND, since=2 * SECOND), value=0, status=0))
     assert taken(found, 2 * SECOND) == ["B"]
-    found.offer(rise("C", 4 * SECOND, since=4 * SECOND)._replace(value=0, status=0))
+    found.offer(replace(rise("C", 4 * SECOND, since=4 * SECOND), value=0, status=0))
     assert taken(found, 4 * SECOND) == ["Z"]
     assert taken(found, 5 * SECOND) == ["C"]
 
@@ -97,7 +99,7 @@ def test_a_fall_that_grows_faster_again_and_again_leaves_no_ranks_behind() -> No
     found = throttle()
     for sold in range(1, 5 * SPARE_RANKS):
         for sku, times in (("A", 2), ("B", 3)):
-            fall = rise(sku, SECOND)._replace(value=1, risk=risk_of(sold * times, 1))
+            fall = replace(rise(sku, SECOND), value=1, risk=risk_of(sold * times, 1))
             found.offer(fall)
             found.rest()
     assert len(found._queue) <= 2 * len(found) + SPARE_RANKS
@@ -121,7 +123,7 @@ def test_a_key_that_is_worth_something_else_on_the_same_tick_is_told_once() -> N
     """With the value that it was offered last."""
     found = throttle(max_rate=None)
     found.offer(rise("A", SECOND))
-    found.offer(rise("A", SECOND)._replace(value=8))
+    found.offer(replace(rise("A", SECOND), value=8))
     assert [change.value for change in found.take(SECOND)] == [8]
     assert len(found) == 0
 
