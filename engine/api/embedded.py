@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -41,6 +41,7 @@ from engine.embedded.rules_desk import (
     PublishedRules,
     Ready,
     RulesDesk,
+    RulesOrder,
     check_expected,
     make_ready,
 )
@@ -215,9 +216,7 @@ class EmbeddedRuntime:
 
         return await self._work(dismiss)
 
-    async def publish_rules(
-        self, files: Mapping[str, bytes], expected: Collection[str] | None
-    ) -> PublishedRules:
+    async def publish_rules(self, order: RulesOrder) -> PublishedRules:
         """Let the rules folder say something else; answered when it is in force."""
         looking = self._found
         try:
@@ -229,17 +228,17 @@ class EmbeddedRuntime:
                 "Nothing was published. Send the same again after the time that Retry-After tells.",
             ) from error
         try:
-            check_expected(looking.rules.fingerprint, expected)
+            check_expected(looking.rules.fingerprint, order.expected)
             record = looking.runtime.record
-            ready = await asyncio.to_thread(make_ready, Path(record.rules), files, record.settings)
-            return await self._published(ready, expected)
+            ready = await asyncio.to_thread(make_ready, Path(record.rules), order, record.settings)
+            return await self._published(ready)
         finally:
             self._publishing.release()
 
-    async def _published(self, ready: Ready, expected: Collection[str] | None) -> PublishedRules:
+    async def _published(self, ready: Ready) -> PublishedRules:
         def publish(_: Engine) -> PublishedRules:
             assert self._rules_desk is not None, "the loop serves those whom it has met"
-            return self._rules_desk.publish(ready, expected)
+            return self._rules_desk.publish(ready)
 
         try:
             done: PublishedRules = await self._have_done(requests.work(publish))

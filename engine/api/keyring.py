@@ -36,13 +36,17 @@ class Principal:
         self._sources = None if record is None else record.sources
         self._bucket = None if record is None else CallBucket(parse_rate(record.rate), now)
 
+    def may(self, action: Action) -> bool:
+        """Whether the role allows an action."""
+        return self._allowed is None or action in self._allowed
+
     def check(self, action: Action) -> None:
         """Check that the role allows an action.
 
         Raises:
             ForbiddenError: it does not.
         """
-        if self._allowed is not None and action not in self._allowed:
+        if not self.may(action):
             able = [role for role, actions in ALLOWED.items() if action in actions]
             raise ForbiddenError(
                 f"a key of the role {self.role} may not {action}",

@@ -24,6 +24,7 @@ class Action(StrEnum):
     SEE_RULES = "see the rules"
     TRY_RULES = "try other rules on live stock"
     PUBLISH_RULES = "publish rules"
+    CHANGE_SETTINGS = "publish settings"
     SEE_METRICS = "see the metrics"
 
 
@@ -70,7 +71,13 @@ ALLOWED: Final[Mapping[Role, frozenset[Action]]] = MappingProxyType(
             }
         ),
         Role.OPERATOR: _SEES_ALL
-        | {Action.WORK_EXCEPTIONS, Action.OBSERVE, Action.TRY_RULES, Action.PUBLISH_RULES},
+        | {
+            Action.WORK_EXCEPTIONS,
+            Action.OBSERVE,
+            Action.TRY_RULES,
+            Action.PUBLISH_RULES,
+            Action.CHANGE_SETTINGS,
+        },
         Role.AUDITOR: _SEES_ALL,
     }
 )

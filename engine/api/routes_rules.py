@@ -23,7 +23,7 @@ from engine.contracts.limits import (
     MAX_RULES_FILE_NAME_LENGTH,
     MAX_SHOWN_LENGTH,
 )
-from engine.embedded.rules_desk import RulesChangedError
+from engine.embedded.rules_desk import RulesChangedError, RulesOrder
 from engine.embedded.rules_trial import TrialWanted
 from engine.embedded.what_if import WhatIf
 from engine.rules.cases import CasesFailedError
@@ -129,10 +129,10 @@ async def post_what_if(call: Call) -> Response:
 
 async def put_rules(call: Call) -> Response:
     """Publish other rules."""
-    files = _files_of(call)
-    expected = _expected(call)
+    settings_too = call.principal.may(Action.CHANGE_SETTINGS)
+    order = RulesOrder(_files_of(call), _expected(call), settings_too)
     try:
-        done = await call.runtime.publish_rules(files, expected)
+        done = await call.runtime.publish_rules(order)
     except RulesError as error:
         raise _mistaken(error) from error
     except CasesFailedError as error:

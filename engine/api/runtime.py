@@ -6,7 +6,7 @@ named, each may raise a `SellableError` with the HTTP status 503 while the runti
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -23,7 +23,7 @@ from engine.contracts.calls import LookupKey, ReservationOrder, StepOrder
 from engine.contracts.outcomes import ObservationOutcome
 from engine.contracts.reservation_answers import ReservationAnswer, ReservationState, StepAnswer
 from engine.core.dead_letters import Wanted
-from engine.embedded.rules_desk import PublishedRules
+from engine.embedded.rules_desk import PublishedRules, RulesOrder
 from engine.embedded.rules_trial import TrialWanted, Tried
 from engine.embedded.shown import NumberExplained
 from engine.rules.shown import RulesShown
@@ -128,17 +128,14 @@ class Runtime(Protocol):
         """
         ...
 
-    async def publish_rules(
-        self, files: Mapping[str, bytes], expected: Collection[str] | None
-    ) -> PublishedRules:
+    async def publish_rules(self, order: RulesOrder) -> PublishedRules:
         """Let the rules folder say something else; answered when it is in force.
-
-        `expected` are the fingerprints of which one must be in force before; None: any.
 
         Raises:
             RulesError: the rules have mistakes.
             CasesFailedError: they fail their own cases.
             RulesChangedError: other rules are in force than were expected.
+            SettingsError: they change settings, and may not.
             RulesConflictError: they cannot be published here.
             NotHereError: rules are published in another way.
         """

@@ -40,9 +40,29 @@ class RulesConflictError(UsageError):
     title = "The rules cannot be published here"
 
 
+class SettingsError(UsageError):
+    """The rules bring other settings, and whoever publishes them may not change these."""
+
+    http_status = 403
+    title = "Not allowed"
+
+
+class RulesOrder(NamedTuple):
+    """Rules that somebody wants to publish: files of a rules folder.
+
+    `expected` are the fingerprints of which one must be in force before (None: any);
+    `settings_too` tells whether settings may be others than those in force.
+    """
+
+    files: Mapping[str, bytes]
+    expected: Collection[str] | None
+    settings_too: bool
+
+
 class Ready(NamedTuple):
     """A rule set that was checked, and can be put in force at once."""
 
+    order: RulesOrder
     prepared: Prepared
     checked: CheckedFolder
 
@@ -62,7 +82,7 @@ class PublishedRules(NamedTuple):
     warnings: Sequence[Mistake]
 
 
-def make_ready(folder: Path, files: Mapping[str, bytes], overrides: Mapping[str, str]) -> Ready:
+def make_ready(folder: Path, order: RulesOrder, overrides: Mapping[str, str]) -> Ready:
     """Prepare a rule set beside what a rules folder says, check it, and run its cases.
 
     Whoever gets it publishes it, or discards what was prepared.
@@ -73,7 +93,7 @@ def make_ready(folder: Path, files: Mapping[str, bytes], overrides: Mapping[str,
         RulesConflictError: the folder cannot be written.
     """
     try:
-        prepared = prepare(folder, files)
+        prepared = prepare(folder, order.files)
     except OSError as error:
         raise unwritable(folder, error) from error
     try:
@@ -85,7 +105,7 @@ def make_ready(folder: Path, files: Mapping[str, bytes], overrides: Mapping[str,
     except BaseException:
         discard(prepared)
         raise
-    return Ready(prepared, checked)
+    return Ready(order, prepared, checked)
 
 
 class RulesDesk:
@@ -99,14 +119,14 @@ class RulesDesk:
         """Put in force what the rules folder has come to say, looking once a second."""
         self._take_up(self._watch.changed())
 
-    def publish(self, ready: Ready, expected: Collection[str] | None) -> PublishedRules:
+    def publish(self, ready: Ready) -> PublishedRules:
         """Let the rules folder say what is ready, and put it in force.
 
-        `expected` are the fingerprints of which one must be in force before; None: any. When it
-        raises, the rules folder and the rules in force are what they were.
+        When it raises, the rules folder and the rules in force are what they were.
 
         Raises:
-            RulesChangedError: it is another one.
+            RulesChangedError: other rules are in force than were expected.
+            SettingsError: the settings would be others, and they may not.
             RulesConflictError: the folder has changed meanwhile or cannot be written, or the data
                 folder cannot hold so many channels.
         """
@@ -115,7 +135,13 @@ class RulesDesk:
         # Whoever has written into the folder just now was quicker.
         self._take_up(self._watch.look())
         before = engine.rules.fingerprint
-        check_expected(before, expected)
+        check_expected(before, ready.order.expected)
+        if not ready.order.settings_too and rules.settings != engine.rules.settings:
+            raise SettingsError(
+                "with these rules the engine's settings would be others than those in force",
+                "Nothing was published. Leave engine.yaml out, or send it as it is in force; "
+                "operators change settings.",
+            )
         if is_outdated(folder, prepared):
             raise RulesConflictError(
                 "files that were to stay have changed in the rules folder meanwhile",

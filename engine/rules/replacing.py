@@ -31,7 +31,7 @@ MOVED: Final = ".sellable-moved"
 """That folder once they are there: of no use any more."""
 NEW: Final = ".sellable-new"
 """A file on its way to where it belongs."""
-LEFT_BEHIND_SECONDS: Final = 24 * 3_600.0
+LEFT_BEHIND_SECONDS: Final = 3_600.0
 """Age from which a set that is prepared and not decided is taken for one of a process that died."""
 READABLE: Final = 0o755
 

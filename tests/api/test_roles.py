@@ -177,6 +177,31 @@ def test_a_revoked_key_opens_nothing_within_a_moment(
     until(lambda: ask(engine, "get", "/v1/rules", key).status_code == 401)
 
 
+def test_a_merchandiser_publishes_rules_and_not_settings(
+    engine: EmbeddedEngine, make_key: MakeKey
+) -> None:
+    """They can let stock be adjusted by itself, say; those in force may be sent along."""
+    merchandiser, operator = make_key(MERCHANDISER), make_key(OPERATOR)
+
+    def put(key: str, **files: str) -> httpx.Response:
+        named = {name.replace("_", "."): text for name, text in files.items()}
+        tag = ask(engine, "get", "/v1/rules", key).headers["etag"]
+        headers = {"Authorization": f"Bearer {key}", "If-Match": tag}
+        return engine.client.put("/v1/rules", json={"files": named}, headers=headers)
+
+    folder = engine.data.parent / "rules"
+    rules = {name: (folder / name).read_text() for name in ("channels.yaml", "engine.yaml")}
+    channels, settings = rules["channels.yaml"], rules["engine.yaml"]
+    other = settings + "dedupe_window: 1h\n"
+    refused = put(merchandiser, channels_yaml=channels, engine_yaml=other)
+    assert (refused.status_code, refused.json()["title"]) == (403, "Not allowed")
+    assert (folder / "generated.rules.yaml").exists()
+    assert put(merchandiser, channels_yaml=channels).status_code == 200
+    assert put(merchandiser, channels_yaml=channels, engine_yaml=settings).status_code == 200
+    assert put(operator, channels_yaml=channels, engine_yaml=other).status_code == 200
+    assert put(operator, channels_yaml=channels, engine_yaml=settings).status_code == 200
+
+
 # --- reach -------------------------------------------------------------------------------------
 
 

@@ -24,7 +24,7 @@ from engine.embedded.counter import (
     UnknownOutcomeError,
 )
 from engine.embedded.dead_letter_desk import StillRefused
-from engine.embedded.rules_desk import RulesChangedError, RulesConflictError
+from engine.embedded.rules_desk import RulesChangedError, RulesConflictError, SettingsError
 from engine.rules.cases import CasesFailedError
 from engine.rules.mistakes import RulesError
 from tests.docs.tables import table
@@ -87,6 +87,7 @@ def problems() -> str:
         errors.UnconditionalError,
         errors.NotHereError,
         CasesFailedError,
+        SettingsError,
         RulesChangedError,
         RulesConflictError,
         OverloadedError,

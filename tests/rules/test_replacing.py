@@ -179,7 +179,7 @@ def test_a_process_that_dies_while_it_finishes_is_followed_by_one_that_does(
     assert found_in(folder) == AFTER
 
 
-def test_what_was_prepared_and_not_decided_is_swept_away_after_a_day(folder: Path) -> None:
+def test_what_was_prepared_and_not_decided_is_swept_away_after_an_hour(folder: Path) -> None:
     """Not at once: somebody else may be about to decide it."""
     left = prepare(folder, encoded(NEW))
     discarded = prepare(folder, encoded(NEW))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -45,7 +45,7 @@ from engine.core.dead_letters import DeadLetter, Wanted
 from engine.embedded.counter import WAITING_MOVEMENTS, starting, stopping
 from engine.embedded.requests import identity_of
 from engine.embedded.reservation_requests import state_of, unknown_reservation
-from engine.embedded.rules_desk import PublishedRules
+from engine.embedded.rules_desk import PublishedRules, RulesOrder
 from engine.embedded.rules_trial import TrialWanted, Tried
 from engine.embedded.shown import NumberExplained
 from engine.kafka.batches import Batch
@@ -173,9 +173,7 @@ class KafkaRuntime:
         """Close an exception."""
         return await self._writing.replaying.dismiss(exception, reason)
 
-    async def publish_rules(
-        self, files: Mapping[str, bytes], expected: Collection[str] | None
-    ) -> PublishedRules:
+    async def publish_rules(self, order: RulesOrder) -> PublishedRules:
         """Refuse: the ingest workers announce the rules of their folder, and would take it back."""
         raise NotHereError(
             "on Kafka rules are published by the ingest workers, from their rules folder",
