@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from engine.contracts.errors import SellableError, UsageError
 from engine.contracts.exceptions import ADVICE, payload_bytes
 from engine.contracts.instants import format_instant
-from engine.core.dead_letters import DISMISSED, OPEN, DeadLetter
+from engine.contracts.movement_fields import KNOWN_FIELDS as MOVEMENT_FIELDS
+from engine.contracts.observations import KNOWN_FIELDS as OBSERVATION_FIELDS
+from engine.core.dead_letters import DISMISSED, OBSERVATION, OPEN, DeadLetter
 from engine.embedded.runtime import Runtime, wall_clock
 from engine.embedded.view import no_exception
+from engine.rules.mistakes import did_you_mean
 
 WHOLE_NUMBERS = frozenset({"quantity", "schema"})
 REFUSED = "refused"
@@ -105,7 +108,8 @@ def mended(letter: DeadLetter, changes: Mapping[str, str]) -> bytes:
     """Return the exception's movement with some fields changed; an empty value takes one out.
 
     Raises:
-        UsageError: the payload is no JSON object, so no field of it can be changed.
+        UsageError: the payload is no JSON object, so no field of it can be changed; or there is no
+            such field.
     """
     payload = payload_bytes(letter.record)
     if not changes:
@@ -119,9 +123,16 @@ def mended(letter: DeadLetter, changes: Mapping[str, str]) -> bytes:
             f"the payload of {letter.record.exception} is no JSON object",
             "Send what was meant as a new movement, then dismiss the exception.",
         )
+    known = {*_fields_of(letter), *movement}
     for field, value in changes.items():
+        if field not in known:
+            raise UsageError(f"there is no field {field!r}", did_you_mean(field, known))
         movement[field] = _typed(field, value)
     return json.dumps(movement, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _fields_of(letter: DeadLetter) -> Collection[str]:
+    return OBSERVATION_FIELDS if letter.about == OBSERVATION else MOVEMENT_FIELDS
 
 
 def _typed(field: str, value: str) -> object:

@@ -121,6 +121,16 @@ def test_a_change_without_an_equals_sign_is_a_wrong_call(replayed: Call) -> None
     assert "--set location=S-7" in done.err
 
 
+def test_a_field_that_there_is_not_is_a_wrong_call(replayed: Call) -> None:
+    """Else a slip of the finger would replay something else than what was meant."""
+    done = replayed("exceptions replay x-00000002 --set locaton=S-0102 --data data")
+    assert done.status == 2
+    assert "'locaton'" in done.err
+    assert "'location'" in done.err
+    shown = replayed("exceptions show x-00000002 --data data --json").data
+    assert shown["status"] == "open"
+
+
 def test_a_warning_cannot_be_replayed(replayed: Call) -> None:
     """Its movement was applied already."""
     done = replayed("exceptions replay x-00000004 --data data")
