@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -23,6 +23,7 @@ from engine.contracts.errors import UsageError
 ENVIRONMENT_PREFIX: Final = "SELLABLE_KAFKA_"
 CLEAR_TEXT: Final = frozenset({"PLAINTEXT", "SASL_PLAINTEXT"})
 SASL: Final = frozenset({"SASL_PLAINTEXT", "SASL_SSL"})
+REDIS_SCHEMES: Final = frozenset({"redis", "rediss", "unix"})
 
 DEFAULT_PARTITIONS: Final = 12
 DEFAULT_REPLICATION: Final = 3
@@ -139,6 +140,18 @@ class KafkaSettings(BaseSettings):
         SecretStr("redis://127.0.0.1:6379/0"), description="The Redis of the read model."
     )
     redis_prefix: str = Field("sellable", min_length=1, description="Before every key in Redis.")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, value: SecretStr) -> SecretStr:
+        try:
+            url = urlsplit(value.get_secret_value())
+            sound = url.scheme in REDIS_SCHEMES and (url.port is None or url.port > 0)
+        except ValueError:
+            sound = False
+        if not sound:
+            raise ValueError("an address such as redis://127.0.0.1:6379/0 is expected")
+        return value
 
     @model_validator(mode="before")
     @classmethod

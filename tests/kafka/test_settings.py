@@ -90,6 +90,8 @@ def test_tls_with_a_login_is_taken_with_three_copies_of_everything() -> None:
         ({"topic_prefix": "a b"}, "topic_prefix"),
         ({"envelope_bytes": 10_000_000}, "envelope_bytes"),
         ({"instance_id": "a/b"}, "instance_id"),
+        ({"redis_url": "127.0.0.1:6379"}, "redis_url: an address such as redis://"),
+        ({"redis_url": "redis://127.0.0.1:many/0"}, "redis_url"),
     ],
 )
 def test_a_mistake_is_told_by_the_name_of_its_setting(given: dict[str, Any], told: str) -> None:
