@@ -222,9 +222,9 @@ def test_the_steps_add_up_to_the_number_and_the_plan_gives_the_same(seed: int) -
             place = rng.choice(places) if channel.by_location else None
             found = explain_channel(rules, instant, channel, sku, place, stock, claims)
             assert sum(step.quantity for step in found.steps) == found.available
-            assert Offers(rules, instant, sku, stock, claims).available(channel, place) == (
-                found.available
-            )
+            offers = Offers(rules, instant, sku, stock, claims)
+            assert offers.available(channel, place) == found.available
+            assert offers.min_interval(channel, place) == found.min_interval
             if channel.by_location:
                 continue
             pool = 0
