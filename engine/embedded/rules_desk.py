@@ -11,7 +11,7 @@ import structlog
 from engine.contracts.errors import UsageError
 from engine.embedded.rules_watch import RulesWatch, stamp_of
 from engine.embedded.runtime import Runtime
-from engine.rules.cases import CasesFailedError, run_case
+from engine.rules.cases import check_cases
 from engine.rules.checking import CheckedFolder, check_folder
 from engine.rules.mistakes import Mistake
 from engine.rules.replacing import Prepared, decide, discard, finish, is_outdated, prepare
@@ -98,10 +98,7 @@ def make_ready(folder: Path, order: RulesOrder, overrides: Mapping[str, str]) ->
         raise unwritable(folder, error) from error
     try:
         checked = check_folder(prepared.folder, overrides)
-        results = [run_case(checked.rules, case) for case in checked.cases]
-        failed = [result for result in results if not result.passed]
-        if failed:
-            raise CasesFailedError(failed, len(results))
+        check_cases(checked.rules, checked.cases)
     except BaseException:
         discard(prepared)
         raise

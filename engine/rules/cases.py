@@ -64,6 +64,17 @@ class CasesFailedError(UsageError):
         self.failed = failed
 
 
+def check_cases(rules: RuleSet, cases: Sequence[Case]) -> None:
+    """Check that rules come to what their cases expect.
+
+    Raises:
+        CasesFailedError: they do not.
+    """
+    failed = [result for case in cases if not (result := run_case(rules, case)).passed]
+    if failed:
+        raise CasesFailedError(failed, len(cases))
+
+
 def run_cases(folder: Path, overrides: Mapping[str, str] = NO_OVERRIDES) -> list[CaseResult]:
     """Run every case in `tests/*.yaml` of a rules folder against its rules.
 

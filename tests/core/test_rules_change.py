@@ -12,6 +12,8 @@ from engine.contracts import records
 from engine.contracts.errors import UsageError
 from engine.contracts.instants import SECOND, parse_duration, parse_instant
 from engine.core import parts, timeline
+from engine.rules.loader import load_rules
+from engine.rules.ruleset import RuleSet
 from tests.core.harness import EngineRun, rules_folder
 from tests.oracle.scenarios import movement_line
 
@@ -536,3 +538,17 @@ def test_what_waits_for_a_window_to_come_keeps_its_business_date(
         run.restart()
     run.advance(noon + 300 * SECOND)
     assert [told["business_date"] for told in run.postings] == ["2026-11-20", "2026-11-20"]
+
+
+def test_whether_other_rules_can_be_put_in_force_is_told_before(tmp_path: Path) -> None:
+    """A data folder holds so many channels, those that are gone among them."""
+    run = running({"channels": {"web": {}}}, tmp_path, "12:00:00 receipt A@L 10")
+
+    def rules_with(channels: int) -> RuleSet:
+        named: Rules = {f"c-{number}": {} for number in range(channels)}
+        return load_rules(rules_folder({"channels": named}, tmp_path / str(channels)))
+
+    run.engine.check_rules(rules_with(254))
+    with pytest.raises(UsageError, match="256 channels"):
+        run.engine.check_rules(rules_with(255))
+    assert [channel.name for channel in run.engine.rules.channels] == ["web"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.rules import RulesError
-from engine.rules.cases import run_cases
+from engine.rules.cases import CasesFailedError, check_cases, run_cases
 from engine.rules.checking import check_folder
 from tests.rules.support import WORKING_FOLDER, rules_folder
 
@@ -185,3 +185,17 @@ def test_cases_are_held_against_the_channels_also_where_rules_have_mistakes(tmp_
 def test_a_folder_without_cases_has_no_results(tmp_path: Path) -> None:
     """Tests are optional."""
     assert run_cases(rules_folder(tmp_path, RULES)) == []
+
+
+def test_rules_that_fail_some_of_their_cases_are_told_with_these(tmp_path: Path) -> None:
+    """All of them, and no others; rules that pass are let go on."""
+    texts = [CASES.format(name=n, expect=f"{{available: {n}}}") for n in (11, 12, 13)]
+    cases = texts[0] + "".join(text.removeprefix("cases:\n") for text in texts[1:])
+    folder = rules_folder(tmp_path, RULES)
+    (folder / "tests").mkdir()
+    (folder / "tests/some.yaml").write_text(cases)
+    checked = check_folder(folder)
+    with pytest.raises(CasesFailedError, match="2 of 3 cases") as caught:
+        check_cases(checked.rules, checked.cases)
+    assert [result.name for result in caught.value.failed] == ["12", "13"]
+    check_cases(checked.rules, checked.cases[:1])

@@ -235,6 +235,28 @@ def test_a_file_that_stopped_the_folder_from_being_read_goes(folder: Path) -> No
     load_rules(folder)
 
 
+def test_a_folder_that_cannot_be_written_keeps_nothing_of_what_was_tried(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has tried is told."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        prepare(folder, encoded(NEW))
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_folder_needs_no_cases(tmp_path: Path) -> None:
+    """Neither before nor after."""
+    folder = write(tmp_path / "rules", {"channels.yaml": OLD["channels.yaml"]})
+    decide(folder, prepare(folder, {"channels.yaml": NEW["channels.yaml"].encode()}))
+    finish(folder)
+    assert found_in(folder) == {"channels.yaml": NEW["channels.yaml"]}
+
+
 def test_without_hard_links_files_that_stay_are_copied(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

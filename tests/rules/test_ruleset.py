@@ -189,3 +189,15 @@ def test_a_rule_gives_its_own_interval_in_place_of_the_channels(tmp_path: Path) 
     assert market.item_class("SOAP").terms(1, None).min_interval == 3_600_000_000
     assert market.item_class("MILK").terms(1, None).min_interval == 0
     assert market.item_class("else").terms(1, None).min_interval == 30_000_000
+
+
+def test_a_copy_is_the_same_rules_with_caches_of_its_own(tmp_path: Path) -> None:
+    """For another thread: a rule set fills its caches while it is asked."""
+    rules = load(tmp_path, BOXES)
+    copy = rules.copy()
+    assert (copy.fingerprint, copy.rules, copy.channels) == (
+        rules.fingerprint,
+        rules.rules,
+        rules.channels,
+    )
+    assert copy.at(0) is not rules.at(0)
