@@ -82,7 +82,7 @@ def create(
 
 def list_them(data: DataOrUrl = None, file: KeysFile = None, as_json: AsJson = False) -> None:
     """List the keys, those that were revoked too."""
-    found = read_keys(_file(data, file))
+    found = read_keys(_existing(data, file))
     if as_json:
         print_json([_shown(record) for record in found])
     elif found:
@@ -99,7 +99,7 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """Revoke a key for good."""
-    record = revoke_key(_file(data, file), id, format_instant(wall_clock()))
+    record = revoke_key(_existing(data, file), id, format_instant(wall_clock()))
     if as_json:
         print_json(_shown(record))
     else:
@@ -116,6 +116,14 @@ def _file(data: Path | None, file: Path | None) -> Path:
             "environment variable SELLABLE_KEYS.",
         )
     return data / keys.FILE_NAME
+
+
+def _existing(data: Path | None, file: Path | None) -> Path:
+    """Where keys may have been made: a folder that is not there is a slip, and not one without."""
+    found = _file(data, file)
+    if not found.parent.is_dir():
+        raise UsageError(f"there is no folder {found.parent}", "Check its name.")
+    return found
 
 
 def _shown(record: KeyRecord) -> dict[str, object]:

@@ -68,6 +68,8 @@ def test_a_key_is_revoked_for_good(call: Call) -> None:
         (f"{CREATE} --name '{'n' * 61}'", "60"),
         ("keys create --role auditor", "SELLABLE_KEYS"),
         ("keys list", "--data"),
+        ("keys list --data nowhere", "no folder nowhere"),
+        ("keys revoke 5f2c9d8e --data nowhere", "no folder nowhere"),
     ],
 )
 def test_a_call_that_makes_no_sense_is_told_what_would(call: Call, line: str, told: str) -> None:
