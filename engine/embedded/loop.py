@@ -209,9 +209,7 @@ def _live(runtime: Runtime, inputs: Inputs, desk: OrderDesk, job: Job) -> None:
     runtime.record.inputs_ended_at = None
     ended_at: int | None = None
     while not job.stop.asked:
-        now = wall_clock()
-        runtime.advance(now)
-        runtime.write_outputs()  # channels wait for what a tick tells, and not for the next batch
+        now = _reach_now(runtime)
         desk.serve()
         job.serve(runtime)
         if not inputs.ended:
@@ -236,12 +234,23 @@ def _take_live(runtime: Runtime, inputs: Inputs, job: Job, now: int) -> None:
     if batch is None or not batch.lines:
         runtime.commit()
         return
-    runtime.advance(wall_clock())
+    _reach_now(runtime)
     prepared = engine.prepare(batch.lines, batch.origin)
     engine.take(prepared, 0)
     runtime.taken(batch.positions(len(batch.lines)))
     runtime.commit()
     job.progress(inputs)
+
+
+def _reach_now(runtime: Runtime) -> int:
+    """Let the clock reach the time of day, and return it.
+
+    What its ticks tell is written at once: channels wait for it, and not for the next batch.
+    """
+    now = wall_clock()
+    runtime.advance(now)
+    runtime.write_outputs()
+    return now
 
 
 def _work_ahead(engine: Engine, due: int | None, now: int) -> float:
