@@ -154,13 +154,18 @@ class Counter:
         poll.register(self.doorbell, select.POLLIN)
         poll.poll(seconds * MILLISECONDS)
 
-    def serve(self, runtime: Runtime) -> None:
-        """Take the requests that have come, commit, and tell the callers."""
+    @property
+    def called(self) -> bool:
+        """Whether requests have come."""
+        return self._rung
+
+    def serve(self, runtime: Runtime) -> bool:
+        """Take the requests that have come, commit, and tell the callers; False without any."""
         if not self._rung:
-            return
+            return False
         requests = self._take()
         if not requests:
-            return
+            return False
         self._begun = requests
         runtime.catch_up()
         if self._answered is None:
@@ -177,6 +182,7 @@ class Counter:
         runtime.commit()
         self._begun = []
         self._tell(requests)
+        return True
 
     def refuse(self, why: Callable[[], SellableError]) -> None:
         """Turn away what will come; what waits already is still to be served."""

@@ -55,8 +55,13 @@ class Visitors(Protocol):
         """A descriptor that can be read while somebody waits."""
         ...
 
-    def serve(self, runtime: Runtime) -> None:
-        """Do what they ask for, and commit it."""
+    @property
+    def called(self) -> bool:
+        """Whether somebody waits."""
+        ...
+
+    def serve(self, runtime: Runtime) -> bool:
+        """Do what they ask for; return whether a commit holds it, and all that was before."""
         ...
 
     def wait(self, seconds: float) -> None:
@@ -78,10 +83,9 @@ class Job:
     visitors: Visitors | None = None
     rules_seen: Stamp | None = None
 
-    def serve(self, runtime: Runtime) -> None:
-        """Serve visitors, if there can be any."""
-        if self.visitors is not None:
-            self.visitors.serve(runtime)
+    def serve(self, runtime: Runtime) -> bool:
+        """Serve visitors, if there can be any; return whether a commit holds all there is."""
+        return self.visitors is not None and self.visitors.serve(runtime)
 
     def wait(self, seconds: float) -> None:
         """Wait for visitors, at most so long."""
@@ -89,6 +93,11 @@ class Job:
             time.sleep(seconds)
         else:
             self.visitors.wait(seconds)
+
+    @property
+    def called(self) -> bool:
+        """Whether a visitor waits."""
+        return self.visitors is not None and self.visitors.called
 
     @property
     def doorbell(self) -> int | None:
@@ -211,25 +220,26 @@ def _live(runtime: Runtime, inputs: Inputs, desk: OrderDesk, job: Job) -> None:
     while not job.stop.asked:
         now = _reach_now(runtime)
         desk.serve()
-        job.serve(runtime)
+        committed = job.serve(runtime)
         if not inputs.ended:
             _take_live(runtime, inputs, job, now)
             continue
-        runtime.commit()
+        if not committed:
+            runtime.commit()
         ended_at = ended_at or now
         due = engine.next_publication() if job.once else engine.next_due()
         if job.once and (due is None or due > ended_at + engine.rules.settings.drain):
             engine.close_windows()
             runtime.commit()
             return
-        job.wait(_work_ahead(engine, due, now))
+        job.wait(_work_ahead(engine, job, due, now))
     if job.once:
         raise _interrupted()
 
 
 def _take_live(runtime: Runtime, inputs: Inputs, job: Job, now: int) -> None:
     engine = runtime.engine
-    wait = _work_ahead(engine, engine.next_due(), now)
+    wait = _work_ahead(engine, job, engine.next_due(), now)
     batch = inputs.read(LIVE_BATCH_LINES, wait, job.doorbell)
     if batch is None or not batch.lines:
         runtime.commit()
@@ -253,9 +263,12 @@ def _reach_now(runtime: Runtime) -> int:
     return now
 
 
-def _work_ahead(engine: Engine, due: int | None, now: int) -> float:
-    """Work out a part of what the next tick will tell; return how long to wait, in seconds."""
-    busy = engine.look_ahead(now, AHEAD, AHEAD_SKUS)
+def _work_ahead(engine: Engine, job: Job, due: int | None, now: int) -> float:
+    """Work out a part of what the next tick will tell; return how long to wait, in seconds.
+
+    Whoever waits comes first: an engine that has too much to do would work out much in vain.
+    """
+    busy = job.called or engine.look_ahead(now, AHEAD, AHEAD_SKUS)
     return 0.0 if busy else _until(due, now)
 
 

@@ -67,11 +67,16 @@ class Sampler:
     def meet(self, rules: RulesDesk) -> None:
         """Nobody publishes rules here."""
 
-    def serve(self, runtime: Runtime) -> None:
-        """Write a sample, if it is time."""
+    @property
+    def called(self) -> bool:
+        """Nobody waits."""
+        return False
+
+    def serve(self, runtime: Runtime) -> bool:
+        """Write a sample, if it is time; nothing is committed."""
         now = time.monotonic()
         if now < self._next:
-            return
+            return False
         self._next = now + SAMPLE_SECONDS
         if os.getppid() != self._parent:
             self._stop.asked = True
@@ -88,6 +93,7 @@ class Sampler:
         )
         self._file.write(self._encode(sample) + b"\n")
         self._file.flush()
+        return False
 
     def wait(self, seconds: float) -> None:
         """Wait."""
