@@ -35,14 +35,6 @@ def examine_line(line: bytes, channels: Collection[str]) -> Movement | Refusal:
         return _refuse(fault, values)
 
 
-def examine_mapping(values: Mapping[str, object], channels: Collection[str]) -> Movement | Refusal:
-    """The movement that wire names and typed values say, or why it is refused."""
-    try:
-        return _examine(values, channels)
-    except FaultError as fault:
-        return _refuse(fault, values)
-
-
 def _refuse(fault: FaultError, values: Mapping[str, object]) -> Refusal:
     movement_type = values.get("type")
     quantity = values.get("quantity")

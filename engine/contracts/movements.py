@@ -38,7 +38,7 @@ from engine.contracts.movement import (
     hash_identity,
     seal,
 )
-from engine.contracts.movement_examination import examine_line, examine_mapping
+from engine.contracts.movement_examination import examine_line
 from engine.contracts.movement_fields import NEEDS
 
 __all__ = [
@@ -164,13 +164,6 @@ class MovementDecoder:
         except (msgspec.MsgspecError, KeyError, ValueError, OverflowError, RecursionError):
             pass  # the slow way finds the fault again and names it
         return examine_line(line, self._channels)
-
-    def from_mapping(self, values: Mapping[str, object]) -> Movement | Refusal:
-        """The movement that wire names and typed values say, or why it is refused.
-
-        The same rules as for a line, but for those about bytes. Never raises.
-        """
-        return examine_mapping(values, self._channels)
 
     def _accept_more(self, movement: Movement) -> bool:
         """Whether the fields that few movements have are right; if so, they are normalised."""

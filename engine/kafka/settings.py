@@ -17,13 +17,13 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from redis.asyncio import ConnectionPool
 
 from engine.contracts.errors import UsageError
 
 ENVIRONMENT_PREFIX: Final = "SELLABLE_KAFKA_"
 CLEAR_TEXT: Final = frozenset({"PLAINTEXT", "SASL_PLAINTEXT"})
 SASL: Final = frozenset({"SASL_PLAINTEXT", "SASL_SSL"})
-REDIS_SCHEMES: Final = frozenset({"redis", "rediss", "unix"})
 
 DEFAULT_PARTITIONS: Final = 12
 DEFAULT_REPLICATION: Final = 3
@@ -144,13 +144,14 @@ class KafkaSettings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, value: SecretStr) -> SecretStr:
-        try:
-            url = urlsplit(value.get_secret_value())
-            sound = url.scheme in REDIS_SCHEMES and (url.port is None or url.port > 0)
-        except ValueError:
-            sound = False
-        if not sound:
-            raise ValueError("an address such as redis://127.0.0.1:6379/0 is expected")
+        url = value.get_secret_value()
+        try:  # the client itself says what it takes; nothing is opened yet
+            ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                "an address such as redis://127.0.0.1:6379/0 is expected, with options that the "
+                "client of Redis knows"
+            ) from error
         return value
 
     @model_validator(mode="before")

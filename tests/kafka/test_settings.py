@@ -92,6 +92,7 @@ def test_tls_with_a_login_is_taken_with_three_copies_of_everything() -> None:
         ({"instance_id": "a/b"}, "instance_id"),
         ({"redis_url": "127.0.0.1:6379"}, "redis_url: an address such as redis://"),
         ({"redis_url": "redis://127.0.0.1:many/0"}, "redis_url"),
+        ({"redis_url": "redis://127.0.0.1/0?foo=1"}, "redis_url: an address such as redis://"),
     ],
 )
 def test_a_mistake_is_told_by_the_name_of_its_setting(given: dict[str, Any], told: str) -> None:
