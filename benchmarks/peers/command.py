@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -58,7 +58,7 @@ def peers(
     """
     known = all_peers()
     comparison = load(into / "peers.json") if add else _begin(known)
-    chosen = [peer for peer in known if not only or peer.name in only.split(",")]
+    chosen = choose(known, only)
     here = [peer for peer in chosen if peer.missing() is None]
     plan = Plan(
         movements=movements,
@@ -98,6 +98,23 @@ def _write(comparison: Comparison, into: Path) -> None:
     method = METHOD.read_text(encoding="utf-8")
     report = write_report(comparison, "peers.svg", method, told)
     (into / "peers.md").write_text(report, encoding="utf-8")
+
+
+def choose(known: Sequence[Peer], only: str) -> list[Peer]:
+    """The peers of the names, which have commas between them; all of them without one.
+
+    Raises:
+        BadParameter: a name is none of theirs.
+    """
+    wanted = {name.strip() for name in only.split(",") if name.strip()}
+    names = [peer.name for peer in known]
+    unknown = sorted(wanted.difference(names))
+    if unknown:
+        raise typer.BadParameter(
+            f"{', '.join(unknown)}: no such peer. There are {', '.join(names)}.",
+            param_hint="--only",
+        )
+    return [peer for peer in known if not wanted or peer.name in wanted]
 
 
 def _begin(known: list[Peer]) -> Comparison:

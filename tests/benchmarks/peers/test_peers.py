@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+import typer
+
 from benchmarks.inv1 import generate
 from benchmarks.inv1_lines import CHANNELS, Workload
+from benchmarks.peers.command import choose
 from benchmarks.peers.expected import compare, expected_of, read_dump
 from benchmarks.peers.jobs import Clock, Mode
 from benchmarks.peers.plain.instants import SECOND
@@ -26,6 +30,15 @@ def test_the_verdict_knows_the_peers_by_their_names() -> None:
     names = [peer.name for peer in all_peers()]
     assert len(names) == len(set(names))
     assert {*REFERENCES, EMBEDDED, ON_KAFKA} == set(names)
+
+
+def test_peers_are_chosen_by_their_names() -> None:
+    """A name that is none of theirs is told, so that nobody waits an hour for nothing."""
+    known = all_peers()
+    assert choose(known, "") == known
+    assert [peer.name for peer in choose(known, "flink, bytewax")] == ["flink", "bytewax"]
+    with pytest.raises(typer.BadParameter, match="flnk: no such peer"):
+        choose(known, "flink,flnk")
 
 
 def test_versions_are_those_that_are_pinned() -> None:
