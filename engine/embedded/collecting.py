@@ -21,8 +21,7 @@ wait until millions of objects were looked at."""
 def rare_collections(young_objects: int = YOUNG_OBJECTS) -> Iterator[None]:
     """Keep the garbage collector from looking at what is there for good, again and again."""
     before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # what imports leave behind is not worth a look at everything they made
     gc.set_threshold(young_objects, *before[1:])
     try:
         yield
