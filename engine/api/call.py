@@ -21,6 +21,7 @@ from engine.contracts.errors import NotFoundError
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
+NOT_MODIFIED: Final = 304
 SMALL_BODY_BYTES: Final = 1024 * 1024
 BODY_SECONDS: Final = 10.0
 """The longest time from the headers to the end of the body."""

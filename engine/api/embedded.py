@@ -106,11 +106,10 @@ class EmbeddedRuntime:
         """Whether a request waits."""
         return self._counter.called
 
-    def serve(self, engine: Engine) -> bool:
-        """Take what has come; return whether anything had."""
-        served = self._counter.serve(engine)
+    def serve(self, engine: Engine) -> None:
+        """Take what has come."""
+        self._counter.serve(engine)
         self._watch.look(engine)
-        return served
 
     def wait(self, seconds: float) -> None:
         """Wait until something comes, at most so long."""

@@ -114,14 +114,13 @@ class SlowError(UsageError):
 
 
 class DetailedError(SellableError):
-    """An error with a status and a title of its own.
+    """An error with a title of its own.
 
     `more` are further members of the problem, `headers` go with the answer.
     """
 
     def __init__(
         self,
-        status: int,
         title: str,
         message: str,
         advice: str,
@@ -129,7 +128,6 @@ class DetailedError(SellableError):
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(message, advice)
-        self.http_status = status
         self.title = title
         self.more = more
         self.headers = headers
@@ -158,15 +156,19 @@ class ConflictError(DetailedError):
     http_status = HTTP_CONFLICT
     title = "It conflicts with the present state"
 
-    def __init__(
-        self,
-        title: str,
-        message: str,
-        advice: str,
-        more: Mapping[str, Any] = MappingProxyType({}),
-        headers: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:
-        super().__init__(HTTP_CONFLICT, title, message, advice, more, headers)
+
+class ChangedError(DetailedError):
+    """Something else is there than the call says it replaces."""
+
+    http_status = 412
+    title = "It has changed"
+
+
+class UnsoundError(DetailedError):
+    """What was sent can be read, and is wrong; the further members tell all of it."""
+
+    http_status = 422
+    title = "It is not sound"
 
 
 def one_of(found: str, known: Sequence[str], pointer: str) -> str:

@@ -24,6 +24,9 @@ Staleness = Annotated[
 ]
 
 
+AGE_EXAMPLE: Final = {"as_of": "2026-11-20T09:05:02.450Z", "staleness_seconds": 0.012}
+
+
 def age_of(instant: int | None) -> tuple[str | None, float | None]:
     """The `as_of` and `staleness_seconds` of an answer that is complete up to the instant."""
     if instant is None:

@@ -10,7 +10,7 @@ import xxhash
 from msgspec import Meta
 from starlette.responses import Response
 
-from engine.api.call import JSON, Call, is_known, json_response, parse_body
+from engine.api.call import JSON, NOT_MODIFIED, Call, is_known, json_response, parse_body
 from engine.api.errors import InvalidError
 from engine.api.freshness import AsOf, Staleness, age_of
 from engine.api.operations import Answer, Body, Operation, Parameter
@@ -25,7 +25,6 @@ from engine.contracts.limits import (
     MAX_SKU_LENGTH,
 )
 
-NOT_MODIFIED: Final = 304
 MAX_LISTED: Final = 100
 DEFAULT_ROWS: Final = 100
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from engine.api.call import Call, json_response
-from engine.api.freshness import AsOf, Staleness, age_of
+from engine.api.freshness import AGE_EXAMPLE, AsOf, Staleness, age_of
 from engine.api.operations import Answer, Operation, Parameter
 from engine.api.roles import Action
 from engine.contracts.answers import ChannelStanding, Stock
@@ -92,7 +92,6 @@ async def get_channels(call: Call) -> Response:
     return json_response(ChannelsTold(*age_of(published), mine))
 
 
-_AGE: Final = {"as_of": "2026-11-20T09:05:02.450Z", "staleness_seconds": 0.012}
 _WINNER: Final = {
     "name": "shelf buffer",
     "file": "base.rules.yaml",
@@ -140,7 +139,7 @@ OPERATIONS: Final = (
                             },
                         }
                     ],
-                    **_AGE,
+                    **AGE_EXAMPLE,
                 },
             )
         },
@@ -227,7 +226,7 @@ OPERATIONS: Final = (
                             "occurred_at": "2026-11-20T09:05:00Z",
                         }
                     ],
-                    **_AGE,
+                    **AGE_EXAMPLE,
                 },
             )
         },
@@ -247,7 +246,7 @@ OPERATIONS: Final = (
                 "The channels that the key reaches.",
                 ChannelsTold,
                 {
-                    **_AGE,
+                    **AGE_EXAMPLE,
                     "channels": [
                         {
                             "channel": "web-shop",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 from starlette.responses import Response
 
-from engine.api.call import JSON, Call, is_known, json_response, parse_body
-from engine.api.errors import DetailedError, InvalidError, UnconditionalError
-from engine.api.freshness import AsOf, Staleness, age_of
+from engine.api.call import JSON, NOT_MODIFIED, Call, is_known, json_response, parse_body
+from engine.api.errors import ChangedError, InvalidError, UnconditionalError, UnsoundError
+from engine.api.freshness import AGE_EXAMPLE, AsOf, Staleness, age_of
 from engine.api.operations import TAGS_PATTERN, Answer, Body, Operation
 from engine.api.roles import Action
 from engine.contracts.calls import RulesBody
@@ -31,10 +31,9 @@ from engine.rules.mistakes import Mistake, RulesError
 from engine.rules.replacing import is_read
 from engine.rules.shown import RulesShown
 
-NOT_MODIFIED: Final = 304
 DEFAULT_CHANGES: Final = 1_000
 ANY: Final = "*"
-_TAGS: Final = re.compile(TAGS_PATTERN.removesuffix("$") + r"\Z")
+_TAGS: Final = re.compile(TAGS_PATTERN)
 _STRONG_TAG: Final = re.compile(r'(?<!W/)"([^"]*)"')
 
 
@@ -118,11 +117,13 @@ async def post_what_if(call: Call) -> Response:
         )
     except RulesError as error:
         raise _mistaken(error) from error
+    as_of, staleness = age_of(taken)
     return json_response(
         WhatIfTold(
-            **{name: getattr(tried.told, name) for name in tried.told.__struct_fields__},
+            **msgspec.structs.asdict(tried.told),
             warnings=_shown(tried.checked.warnings),
-            **_age(taken),
+            as_of=as_of,
+            staleness_seconds=staleness,
         )
     )
 
@@ -138,8 +139,7 @@ async def put_rules(call: Call) -> Response:
     except CasesFailedError as error:
         raise _failed(error) from error
     except RulesChangedError as error:
-        raise DetailedError(
-            error.http_status,
+        raise ChangedError(
             error.title,
             error.message,
             error.advice,
@@ -204,7 +204,7 @@ def _expected(call: Call) -> frozenset[str] | None:
             "Send the ETag of GET /v1/rules as If-Match, so that nobody's change is lost; or "
             "If-Match: * to replace whatever is in force.",
         )
-    if not _TAGS.match(told):
+    if not _TAGS.fullmatch(told):
         raise InvalidError(
             f"If-Match is {told[:MAX_SHOWN_LENGTH]!r}, neither * nor tags in quotes",
             "Send the ETag as GET /v1/rules gave it, with its quotes.",
@@ -213,10 +213,9 @@ def _expected(call: Call) -> frozenset[str] | None:
     return None if told == ANY else frozenset(_STRONG_TAG.findall(told))
 
 
-def _mistaken(error: RulesError) -> DetailedError:
+def _mistaken(error: RulesError) -> UnsoundError:
     count = len(error.mistakes)
-    return DetailedError(
-        422,
+    return UnsoundError(
         error.title,
         f"{count} mistake{'' if count == 1 else 's'} in the rules: {error.mistakes[0]}",
         "Mend them all: `mistakes` has each with its file, its line and a remedy. Nothing was "
@@ -225,9 +224,8 @@ def _mistaken(error: RulesError) -> DetailedError:
     )
 
 
-def _failed(error: CasesFailedError) -> DetailedError:
-    return DetailedError(
-        error.http_status,
+def _failed(error: CasesFailedError) -> UnsoundError:
+    return UnsoundError(
         error.title,
         error.message,
         f"{error.advice} Nothing was published.",
@@ -249,11 +247,6 @@ def _shown(mistakes: Sequence[Mistake]) -> list[MistakeShown]:
     return [MistakeShown(one.file, one.line, one.message, one.remedy) for one in mistakes]
 
 
-def _age(taken: int | None) -> dict[str, Any]:
-    return dict(zip(("as_of", "staleness_seconds"), age_of(taken), strict=True))
-
-
-_AGE: Final = {"as_of": "2026-11-20T09:05:02.450Z", "staleness_seconds": 0.012}
 _FILES: Final = {
     "channels.yaml": "channels:\n  web-shop: {publish: {low_stock: 10}}\n",
     "base.rules.yaml": "rules:\n  - {name: shelf buffer, buffer: {percent: 10, min: 2}}\n",
@@ -316,7 +309,7 @@ OPERATIONS: Final = (
                         }
                     ],
                     "settings": {"publish_tick": "1s"},
-                    **_AGE,
+                    **AGE_EXAMPLE,
                 },
                 headers={"ETag": "The rule set's fingerprint."},
             ),
@@ -376,7 +369,7 @@ OPERATIONS: Final = (
                         }
                     ],
                     "warnings": [_WARNING],
-                    **_AGE,
+                    **AGE_EXAMPLE,
                 },
             )
         },

@@ -14,7 +14,8 @@ class Outlet:
 
     `free` tells that nothing holds its publications back but a rule's own interval; `ranked` that
     its keys are ordered by how fast they sell; `records` are the publications that wait to be
-    written, and `began` is since when each had differed, where somebody else wants to know.
+    written, lines already where they were worked out ahead, and `began` is since when each had
+    differed, where somebody else wants to know.
     """
 
     __slots__ = (

@@ -159,13 +159,13 @@ class Counter:
         """Whether requests have come."""
         return self._rung
 
-    def serve(self, runtime: Runtime) -> bool:
-        """Take the requests that have come, commit, and tell the callers; False without any."""
+    def serve(self, runtime: Runtime) -> None:
+        """Take the requests that have come, commit, and tell the callers."""
         if not self._rung:
-            return False
+            return
         requests = self._take()
         if not requests:
-            return False
+            return
         self._begun = requests
         runtime.catch_up()
         if self._answered is None:
@@ -182,7 +182,6 @@ class Counter:
         runtime.commit()
         self._begun = []
         self._tell(requests)
-        return True
 
     def refuse(self, why: Callable[[], SellableError]) -> None:
         """Turn away what will come; what waits already is still to be served."""

@@ -60,8 +60,8 @@ class Visitors(Protocol):
         """Whether somebody waits."""
         ...
 
-    def serve(self, runtime: Runtime) -> bool:
-        """Do what they ask for; return whether a commit holds it, and all that was before."""
+    def serve(self, runtime: Runtime) -> None:
+        """Do what they ask for, and commit it."""
         ...
 
     def wait(self, seconds: float) -> None:
@@ -83,9 +83,10 @@ class Job:
     visitors: Visitors | None = None
     rules_seen: Stamp | None = None
 
-    def serve(self, runtime: Runtime) -> bool:
-        """Serve visitors, if there can be any; return whether a commit holds all there is."""
-        return self.visitors is not None and self.visitors.serve(runtime)
+    def serve(self, runtime: Runtime) -> None:
+        """Serve visitors, if there can be any."""
+        if self.visitors is not None:
+            self.visitors.serve(runtime)
 
     def wait(self, seconds: float) -> None:
         """Wait for visitors, at most so long."""
@@ -220,12 +221,11 @@ def _live(runtime: Runtime, inputs: Inputs, desk: OrderDesk, job: Job) -> None:
     while not job.stop.asked:
         now = _reach_now(runtime)
         desk.serve()
-        committed = job.serve(runtime)
+        job.serve(runtime)
         if not inputs.ended:
             _take_live(runtime, inputs, job, now)
             continue
-        if not committed:
-            runtime.commit()
+        runtime.commit()
         ended_at = ended_at or now
         due = engine.next_publication() if job.once else engine.next_due()
         if job.once and (due is None or due > ended_at + engine.rules.settings.drain):

@@ -10,11 +10,10 @@ import structlog
 
 from engine.rules.loader import load_rules
 from engine.rules.mistakes import RulesError
-from engine.rules.replacing import settled
+from engine.rules.replacing import files_of, look_of
 from engine.rules.ruleset import RuleSet
 
 LOOK_EVERY_SECONDS = 1.0
-SUFFIXES = (".yaml", ".csv")
 
 # What the files look like: their names, times and lengths.
 Stamp = tuple[tuple[str, int, int], ...]
@@ -74,15 +73,8 @@ class RulesWatch:
 
 def stamp_of(folder: Path) -> Stamp:
     """Return what the files look like; one that goes away meanwhile is not there."""
-    found: list[tuple[str, int, int]] = []
     try:
-        paths = sorted(path for path in settled(folder).iterdir() if path.suffix in SUFFIXES)
+        paths = files_of(folder)
     except OSError:
         return ()
-    for path in paths:
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        found.append((path.name, status.st_mtime_ns, status.st_size))
-    return tuple(found)
+    return tuple((path.name, *look) for path in paths if (look := look_of(path)) is not None)

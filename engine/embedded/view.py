@@ -176,7 +176,7 @@ class View:
         chosen = self.channel(rules, channel)
         stock, claims = self._ground(rules, stored)
         explanation = explain_channel(rules, self._now(), chosen, sku, location, stock, claims)
-        offers = self._offers(rules, stored)
+        offers = Offers(rules, self._now(), sku, stock, claims)
         key = self._channel_key(rules, offers, chosen, stored, location)
         trail = tuple(reversed(stored.record.trail))
         if location is not None:

@@ -27,7 +27,7 @@ from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import create
 from engine.rules.loader import load_rules
 from engine.rules.mistakes import RulesError
-from engine.rules.replacing import settled
+from engine.rules.replacing import files_of
 from engine.rules.ruleset import RuleSet
 from engine.telemetry.metrics import WorkerMetrics
 
@@ -40,7 +40,6 @@ STOP_WITHIN_S: Final = 5.0
 """How long whoever takes over waits for an announcement that is under way."""
 RESTLESS_S: Final = 10.0
 """A catalogue that keeps changing is announced as often as that."""
-SUFFIXES: Final = (".yaml", ".csv")
 CHANNEL_TOPICS: Final = tuple(topic for topic in TOPICS if topic.name in (QUANTITIES, AVAILABILITY))
 
 
@@ -164,8 +163,8 @@ def read_folder(settings: KafkaSettings) -> dict[str, bytes]:
         load_rules(settings.rules)
     files = {
         path.name: path.read_bytes()
-        for path in sorted(settled(settings.rules).iterdir())
-        if path.suffix in SUFFIXES and not path.name.startswith(".")
+        for path in files_of(settings.rules)
+        if not path.name.startswith(".")
     }
     if settings.overrides:
         files[OVERRIDES_FILE] = msgspec.json.encode(dict(sorted(settings.overrides.items())))
@@ -179,10 +178,9 @@ def _stamp(settings: KafkaSettings) -> tuple[tuple[str, int, int], ...]:
         OSError: the folder cannot be read.
     """
     found = []
-    for path in sorted(settled(settings.rules).iterdir()):
-        if path.suffix in SUFFIXES:
-            status = path.stat()
-            found.append((path.name, status.st_mtime_ns, status.st_size))
+    for path in files_of(settings.rules):
+        status = path.stat()
+        found.append((path.name, status.st_mtime_ns, status.st_size))
     return tuple(found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Annotated, Final
 
@@ -149,7 +149,9 @@ def observation_messages(
     return messages
 
 
-def output_messages(outputs: dict[str, Sequence[Output]], partition: int, first: int) -> Messages:
+def output_messages(
+    outputs: Mapping[str, Sequence[Output]], partition: int, first: int
+) -> Messages:
     """Decisions, postings, findings and exceptions; `first` is the number of the first."""
     found: Messages = {}
     number = first

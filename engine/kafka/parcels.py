@@ -25,7 +25,7 @@ class Parcels:
         Whoever asks puts the parcel into the table, under its name.
         """
         record = self._record
-        told = output_messages(dict(outputs), self._partition, record.number + 1)
+        told = output_messages(outputs, self._partition, record.number + 1)
         behind = record.number + 1 + sum(map(len, told.values()))
         number_outcomes(messages, self._partition, behind)
         told.update(messages)

@@ -17,7 +17,6 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
-from redis.asyncio import ConnectionPool
 
 from engine.contracts.errors import UsageError
 
@@ -144,6 +143,8 @@ class KafkaSettings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, value: SecretStr) -> SecretStr:
+        from redis.asyncio import ConnectionPool  # most commands do not need it
+
         url = value.get_secret_value()
         try:  # the client itself says what it takes; nothing is opened yet
             ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]

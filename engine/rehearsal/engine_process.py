@@ -72,11 +72,11 @@ class Sampler:
         """Nobody waits."""
         return False
 
-    def serve(self, runtime: Runtime) -> bool:
-        """Write a sample, if it is time; nothing is committed."""
+    def serve(self, runtime: Runtime) -> None:
+        """Write a sample, if it is time."""
         now = time.monotonic()
         if now < self._next:
-            return False
+            return
         self._next = now + SAMPLE_SECONDS
         if os.getppid() != self._parent:
             self._stop.asked = True
@@ -93,7 +93,6 @@ class Sampler:
         )
         self._file.write(self._encode(sample) + b"\n")
         self._file.flush()
-        return False
 
     def wait(self, seconds: float) -> None:
         """Wait."""

@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -35,10 +35,12 @@ LEFT_BEHIND_SECONDS: Final = 3_600.0
 """Age from which a set that is prepared and not decided is taken for one of a process that died."""
 READABLE: Final = 0o755
 
+SUFFIXES: Final = (".yaml", ".csv")
+"""Of the files of a rules folder that are worth a look."""
 OF_OTHERS: Final = (ENGINE_FILE, LOCATIONS_FILE, ITEMS_FILE)
 """Files that belong to operators and to master data: they stay unless new ones are given."""
 
-_NAME: Final = re.compile(RULES_FILE_PATTERN.removesuffix("$") + r"\Z")
+_NAME: Final = re.compile(RULES_FILE_PATTERN)
 # What is read, or would stop a folder from being read for its suffix.
 _READ: Final = ("channels.y*ml", "engine.y*ml", "*.rules.y*ml", LOCATIONS_FILE, ITEMS_FILE)
 _CASES_READ: Final = ("*.yaml", "*.yml")
@@ -63,13 +65,22 @@ class Prepared(NamedTuple):
 
 def is_read(name: str) -> bool:
     """Whether a rules folder may hold a file of the name, as a path inside it."""
-    return len(name) <= MAX_RULES_FILE_NAME_LENGTH and _NAME.match(name) is not None
+    return len(name) <= MAX_RULES_FILE_NAME_LENGTH and _NAME.fullmatch(name) is not None
 
 
 def settled(folder: Path) -> Path:
     """The folder to read the rules of a rules folder from."""
     decided = folder / DECIDED
     return decided if decided.is_dir() else folder
+
+
+def files_of(folder: Path) -> list[Path]:
+    """What stands in a rules folder by its names, cases aside, in their order.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    return sorted(path for path in settled(folder).iterdir() if path.suffix in SUFFIXES)
 
 
 def assemble(files: Mapping[str, bytes], others: Path, into: Path) -> Prepared:
@@ -167,8 +178,8 @@ def names_in(folder: Path) -> list[str]:
     cases = [path for pattern in _CASES_READ for path in (folder / CASES_FOLDER).glob(pattern)]
     return sorted(
         path.relative_to(folder).as_posix()
-        for path in _files((*found, *cases))
-        if not path.name.startswith(".")
+        for path in (*found, *cases)
+        if path.is_file() and not path.name.startswith(".")
     )
 
 
@@ -190,10 +201,6 @@ def _what_stays(folder: Path, given: frozenset[str]) -> dict[str, Look | None]:
         for name in names_in(folder)
         if (name in OF_OTHERS and name not in given) or (name.startswith(cases) and not cases_given)
     }
-
-
-def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
-    return (path for path in paths if path.is_file())
 
 
 def _take_over(path: Path, to: Path) -> None:
