@@ -22,6 +22,7 @@ from engine.rules.replacing import (
     assemble,
     decide,
     discard,
+    files_of,
     finish,
     is_outdated,
     is_read,
@@ -208,6 +209,24 @@ def test_a_file_that_was_not_there_to_stay_and_is_there_now_is_noticed(folder: P
     prepared = prepare(folder, encoded(NEW))
     (folder / "locations.csv").write_text("location,type,region,tags\n")
     assert is_outdated(folder, prepared)
+
+
+def test_what_stands_in_a_folder_is_what_it_says_from_the_moment_it_is_decided(
+    folder: Path,
+) -> None:
+    """Whoever looks between the decision and the last file sees the new set, and cases aside."""
+    assert [path.name for path in files_of(folder)] == [
+        "both.rules.yaml",
+        "channels.yaml",
+        "engine.yaml",
+        "items.csv",
+        "old.rules.yaml",
+    ]
+    decide(folder, prepare(folder, encoded(NEW)))
+    decided = sorted(name for name in AFTER if name.endswith((".yaml", ".csv")) and "/" not in name)
+    assert [path.name for path in files_of(folder)] == decided
+    finish(folder)
+    assert files_of(folder) == [folder / name for name in decided]
 
 
 def test_an_empty_text_takes_out_what_would_stay(folder: Path) -> None:
