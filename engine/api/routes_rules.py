@@ -15,6 +15,7 @@ from engine.api.errors import ChangedError, InvalidError, UnconditionalError, Un
 from engine.api.freshness import AGE_EXAMPLE, AsOf, Staleness, age_of
 from engine.api.operations import TAGS_PATTERN, Answer, Body, Operation
 from engine.api.roles import Action
+from engine.contracts.answers import FilesTold, MistakeShown, PublishedTold
 from engine.contracts.calls import RulesBody
 from engine.contracts.limits import (
     MAX_BODY_BYTES,
@@ -37,15 +38,6 @@ _TAGS: Final = re.compile(TAGS_PATTERN)
 _STRONG_TAG: Final = re.compile(r'(?<!W/)"([^"]*)"')
 
 
-class MistakeShown(msgspec.Struct):
-    """A mistake or a warning: where it is, and how to mend it; `line` 0: not in one line."""
-
-    file: str
-    line: int
-    message: str
-    remedy: str
-
-
 class WhatIfQuery(msgspec.Struct):
     """What of it."""
 
@@ -65,24 +57,6 @@ class WhatIfTold(WhatIf):
     warnings: Annotated[list[MistakeShown], Meta(description="What is allowed and hardly meant.")]
     as_of: AsOf
     staleness_seconds: Staleness
-
-
-class FilesTold(msgspec.Struct):
-    """What became of the files of the rules folder."""
-
-    put: list[str]
-    kept: list[str]
-    removed: list[str]
-
-
-class PublishedTold(msgspec.Struct):
-    """A rule set that is in force."""
-
-    fingerprint: Annotated[str, Meta(description="Of these rules; the ETag too.")]
-    before: Annotated[str, Meta(description="Of the rules that were in force before.")]
-    files: FilesTold
-    cases: Annotated[int, Meta(description="Cases in tests/ that were run, and passed.")]
-    warnings: Annotated[list[MistakeShown], Meta(description="What is allowed and hardly meant.")]
 
 
 class RulesTold(RulesShown):
@@ -339,6 +313,7 @@ OPERATIONS: Final = (
                 WhatIfTold,
                 {
                     "fingerprint": "9b1f3c22a7d0e4c1",
+                    "in_force": "1f0c8f5a2c5d4b7e",
                     "instant": "2026-11-20T09:05:02.450Z",
                     "compared_with": "rules",
                     "keys": 1204,

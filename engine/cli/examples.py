@@ -14,8 +14,9 @@ from typing import Final, NamedTuple
 class Example(NamedTuple):
     """What one wants to do, and what to type into a shell.
 
-    Some run until they are stopped; some need a Kafka broker at `BROKERS`, or Redis. The exit
-    status of some is a verdict: 0, or 1 where the machine is too slow.
+    Some run until they are stopped; some need a Kafka broker at `BROKERS`, or Redis; some need an
+    engine that listens at `ENGINE`. The exit status of some is a verdict: 0, or 1 where the machine
+    is too slow.
     """
 
     says: str
@@ -23,6 +24,7 @@ class Example(NamedTuple):
     until_stopped: bool = False
     needs_brokers: bool = False
     judges: bool = False
+    needs_engine: bool = False
 
 
 _RUN: Final = Example(
@@ -31,6 +33,7 @@ _RUN: Final = Example(
 )
 
 BROKERS: Final = "localhost:9092"
+ENGINE: Final = "http://127.0.0.1:8080"
 
 
 def _with_brokers(says: str, command: str) -> Example:
@@ -139,6 +142,18 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = MappingProxyType(
             Example(
                 "One channel, for a program",
                 "sellable rules what-if rules --channel amazon-us --data data --json",
+            ),
+            Example(
+                "On the stock of an engine that runs elsewhere",
+                f"sellable rules what-if rules --url {ENGINE}",
+                needs_engine=True,
+            ),
+        ),
+        "rules publish": (
+            Example(
+                "Put rules in force",
+                f"sellable rules publish rules --url {ENGINE}",
+                needs_engine=True,
             ),
         ),
         "exceptions": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
@@ -15,8 +16,11 @@ import msgspec
 from engine.contracts.errors import EXIT_FAILED, EXIT_WRONG_CALL, SellableError, UsageError
 
 WAIT_SECONDS: Final = 30.0
+WORK_SECONDS: Final = 300.0
+"""The longest wait for an answer to what was sent: trying rules on a million keys takes minutes."""
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 CLIENT_ERRORS: Final = range(400, 500)
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 _Told = TypeVar("_Told")
 
@@ -59,11 +63,39 @@ class Remote:
             RefusedError: the engine refused the call.
             RemoteError: it could not be asked.
         """
+        request = Request(self._address(path, asked), headers=self._headers)
+        return self._call(request, WAIT_SECONDS, kind)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        asked: Mapping[str, str | None],
+        body: object,
+        kind: type[_Told],
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> _Told:
+        """Send something, and return the answer.
+
+        Raises:
+            RefusedError: the engine refused the call.
+            RemoteError: it could not be asked; whether it did what was wanted is not known.
+        """
+        request = Request(
+            self._address(path, asked),
+            data=msgspec.json.encode(body),
+            headers={**self._headers, "Content-Type": "application/json", **headers},
+            method=method,
+        )
+        return self._call(request, WORK_SECONDS, kind)
+
+    def _address(self, path: str, asked: Mapping[str, str | None]) -> str:
         query = urlencode({name: value for name, value in asked.items() if value is not None})
-        address = f"{self._url}{path}{'?' if query else ''}{query}"
+        return f"{self._url}{path}{'?' if query else ''}{query}"
+
+    def _call(self, request: Request, wait_s: float, kind: type[_Told]) -> _Told:
         try:
-            request = Request(address, headers=self._headers)
-            with self._opener.open(request, timeout=WAIT_SECONDS) as answer:
+            with self._opener.open(request, timeout=wait_s) as answer:
                 body = answer.read()
         except HTTPError as error:
             with error:
@@ -102,6 +134,15 @@ def remote_of(
         raise UsageError(
             "--rules and --url exclude each other", "A running engine has rules of its own."
         )
+    return remote_at(url, key)
+
+
+def remote_at(url: str, key: str | None) -> Remote:
+    """The engine at an address.
+
+    Raises:
+        UsageError: it is none.
+    """
     if urlsplit(url).scheme not in ("http", "https"):
         raise UsageError(
             f"--url {url}: an address with http or https is expected",

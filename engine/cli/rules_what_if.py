@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 import typer
 from rich.text import Text
 
-from engine.cli.options import AsJson, Data, OneChannel, RulesFolder
+from engine.cli.options import AsJson, DataOrUrl, Key, OneChannel, RulesFolder, Url
 from engine.cli.printing import (
     STATUS_STYLES,
     counted,
@@ -20,9 +21,20 @@ from engine.cli.printing import (
     styled,
 )
 from engine.cli.reading import looking_at, rules_of
+from engine.cli.remote import Remote, folder_of, remote_of
+from engine.cli.rules_sending import PATH, read_for_sending
+from engine.contracts.limits import MAX_CHANGES_SHOWN
 from engine.embedded.runtime import read_run_record
 from engine.embedded.view import View
-from engine.embedded.what_if import Change, Tally, rules_in_force, tally, told, what_if
+from engine.embedded.what_if import (
+    PUBLISHED,
+    Change,
+    WhatIf,
+    rules_in_force,
+    tally,
+    told,
+    what_if,
+)
 from engine.rules.mistakes import RulesError
 from engine.rules.ruleset import RuleSet
 
@@ -36,7 +48,9 @@ _NUMBERS: Final = frozenset({*_SUMS[1:], "difference"})
 
 def show_what_if(
     folder: RulesFolder,
-    data: Data,
+    data: DataOrUrl = None,
+    url: Url = None,
+    key: Key = None,
     channel: OneChannel = None,
     limit: Annotated[
         int | None,
@@ -54,21 +68,35 @@ def show_what_if(
     Compares what every key of every channel is under the rules in force with what it would be
     under those of DIR, at the engine's clock and for the stock as it is. Nothing is changed, and
     the engine may run meanwhile. Where the folder of the last run does not say any more what the
-    engine took up, what was published last is compared.
+    engine took up, what was published last is compared. A running engine is sent what `rules
+    publish` would send it.
     """
+    shown = limit if as_json or limit is not None else SHOWN
+    remote = remote_of(data, url, key)
+    if remote is not None:
+        found = _asked(remote, folder, channel, shown)
+    else:
+        found = _looked_up(folder_of(data), folder, channel, shown)
+    if as_json:
+        print_json({"folder": str(folder), **msgspec.structs.asdict(found)})
+    else:
+        _print(found)
+
+
+def _asked(remote: Remote, folder: Path, channel: str | None, limit: int | None) -> WhatIf:
+    asked = {"channel": channel, "limit": str(MAX_CHANGES_SHOWN if limit is None else limit)}
+    return remote.send("POST", f"{PATH}/what-if", asked, read_for_sending(folder), WhatIf)
+
+
+def _looked_up(data: Path, folder: Path, channel: str | None, limit: int | None) -> WhatIf:
     with looking_at(data) as view:
         then = rules_of(view, folder)
         now = rules_in_force(view, _last_run(view))
         if channel is not None:
             view.channel(now if now is not None and now.channel(channel) else then, channel)
-        shown = limit if as_json or limit is not None else SHOWN
-        found = tally(what_if(view, now, then), channel, shown)
-        clock = view.standing.clock
-    if not as_json:
-        _print(found, now is None)
-        return
-    answer = told(found, then, clock, now is None)
-    print_json({"folder": str(folder), **msgspec.structs.asdict(answer)})
+        found = tally(what_if(view, now, then), channel, limit)
+        standing = view.standing
+        return told(found, then, standing.fingerprint, standing.clock, now is None)
 
 
 def _last_run(view: View) -> RuleSet | None:
@@ -81,18 +109,17 @@ def _last_run(view: View) -> RuleSet | None:
         return None
 
 
-def _print(found: Tally, published: bool) -> None:
-    if published:
+def _print(found: WhatIf) -> None:
+    if found.compared_with == PUBLISHED:
         say("Compared with what was published last: the rules in force are in no folder any more.")
-    rows = [[*map(_cell, msgspec.structs.astuple(sums))] for sums in found.channels()]
+    rows = [[*map(_cell, msgspec.structs.astuple(sums))] for sums in found.channels]
     print_table(_SUMS, rows, numbers=_NUMBERS)
     if not found.changed:
         say(f"{counted(found.keys, 'key')}, ", ("nothing would change", "green"))
         return
     say("")
-    shown = found.changes()
-    print_table(_CHANGES, [_row(each) for each in shown], numbers=_NUMBERS)
-    more = found.changed - len(shown)
+    print_table(_CHANGES, [_row(each) for each in found.changes], numbers=_NUMBERS)
+    more = found.changed - len(found.changes)
     if more:
         say(f"and {counted(more, 'change')} more: --limit shows them, --json all.")
     say(f"{number(found.changed)} of {counted(found.keys, 'key')} would change")

@@ -1,4 +1,4 @@
-"""What is told of stock, availability, movements and exceptions to whoever asks.
+"""What is told of stock, availability, movements, exceptions and rules to whoever asks.
 
 Quantities are in base units, times RFC 3339 in UTC.
 """
@@ -160,3 +160,30 @@ def stock_line(row: LedgerRow) -> StockLine:
         version=row.version,
         counted_at=row.counted_at,
     )
+
+
+class MistakeShown(msgspec.Struct):
+    """A mistake or a warning: where it is, and how to mend it; `line` 0: not in one line."""
+
+    file: str
+    line: int
+    message: str
+    remedy: str
+
+
+class FilesTold(msgspec.Struct):
+    """What became of the files of the rules folder."""
+
+    put: list[str]
+    kept: list[str]
+    removed: list[str]
+
+
+class PublishedTold(msgspec.Struct):
+    """A rule set that is in force."""
+
+    fingerprint: Annotated[str, Meta(description="Of these rules; the ETag too.")]
+    before: Annotated[str, Meta(description="Of the rules that were in force before.")]
+    files: FilesTold
+    cases: Annotated[int, Meta(description="Cases in tests/ that were run, and passed.")]
+    warnings: Annotated[list[MistakeShown], Meta(description="What is allowed and hardly meant.")]

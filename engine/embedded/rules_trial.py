@@ -87,8 +87,9 @@ class RulesTrial:
             now = rules_in_force(view, last)
             compared = self._in_turns(what_if(view, now, then))
             found = tally(compared, wanted.channel, wanted.limit)
-            clock = view.standing.clock
-        return Tried(told(found, then, clock, now is None), checked)
+            standing = view.standing
+        compared_with = standing.fingerprint, standing.clock, now is None
+        return Tried(told(found, then, *compared_with), checked)
 
     def _in_turns(self, items: Iterable[_Each]) -> Iterator[_Each]:
         """The items, with rests between them."""

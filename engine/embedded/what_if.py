@@ -18,6 +18,9 @@ from engine.rules.ruleset import RuleSet
 SORTED_AT_ONCE: Final = 10_000
 """Changes that are kept, beside those asked for, before the smaller ones are dropped."""
 
+RULES: Final = "rules"
+PUBLISHED: Final = "published"
+
 MaybeStatus = Annotated[str | None, Meta(extra_json_schema={"enum": [*STATUSES, None]})]
 
 
@@ -68,13 +71,14 @@ class WhatIf(msgspec.Struct):
     """What would change on live stock if these rules were published."""
 
     fingerprint: Annotated[str, Meta(description="Of the rules that were tried.")]
+    in_force: Annotated[str, Meta(description="The fingerprint of the rules that are in force.")]
     instant: Annotated[MaybeTime, Meta(description="Where the engine's clock stood.")]
     compared_with: Annotated[
         str,
         Meta(
             description="`rules`: those in force; `published`: what was told last, since they"
             " changed meanwhile.",
-            extra_json_schema={"enum": ["rules", "published"]},
+            extra_json_schema={"enum": [RULES, PUBLISHED]},
         ),
     ]
     keys: int
@@ -164,12 +168,16 @@ def compare(
         yield Compared(stored.sku, channel, location, before.get(key), after.get(key))
 
 
-def told(found: Tally, then: RuleSet, clock: int | None, published: bool) -> WhatIf:
-    """What would change, as it is told; `published`: compared with what was published last."""
+def told(found: Tally, then: RuleSet, in_force: str, clock: int | None, published: bool) -> WhatIf:
+    """What would change, as it is told; `published`: compared with what was published last.
+
+    `in_force` is the fingerprint of the rules in force.
+    """
     return WhatIf(
         fingerprint=then.fingerprint,
+        in_force=in_force,
         instant=None if clock is None else format_instant(clock),
-        compared_with="published" if published else "rules",
+        compared_with=PUBLISHED if published else RULES,
         keys=found.keys,
         changed=found.changed,
         channels=found.channels(),

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli.examples import EXAMPLES, Example
-from tests.cli.conftest import PATIENCE_SECONDS, REPLAY, Call, environment
+from engine.cli.examples import ENGINE, EXAMPLES, Example
+from tests.cli.conftest import PATIENCE_SECONDS, REPLAY, Call, Live, environment
 
 FAST = [
     (command, example)
     for command, examples in EXAMPLES.items()
     for example in examples
-    if command != "demo" and not example.until_stopped and not example.needs_brokers
+    if command != "demo"
+    and not (example.until_stopped or example.needs_brokers or example.needs_engine)
 ]
+ASKING = [example for examples in EXAMPLES.values() for example in examples if example.needs_engine]
 FOLLOWING = [
     example
     for examples in EXAMPLES.values()
@@ -34,6 +36,7 @@ COMMANDS = [
     "rules test",
     "rules explain",
     "rules what-if",
+    "rules publish",
     "exceptions",
     "exceptions list",
     "exceptions show",
@@ -113,6 +116,20 @@ def test_an_example_works_as_it_stands(
     assert done.stderr == ""
     assert done.returncode in ((0, 1) if example.judges else (0,))
     assert done.stdout
+
+
+@pytest.mark.parametrize("example", ASKING, ids=[each.says for each in ASKING])
+def test_an_example_that_asks_an_engine_works_where_one_listens(
+    call: Call, workspace: Path, example: Example
+) -> None:
+    """At the address that it names."""
+    engine = Live(workspace, "run --rules rules --data live --listen 127.0.0.1:0")
+    url = engine.first_log["listens"]
+    words = example.command.replace(ENGINE, url).removeprefix("sellable ")
+    done = call(words)
+    assert engine.stop().status == 0
+    assert (done.status, done.err) == (0, "")
+    assert done.out
 
 
 @pytest.mark.parametrize("example", FOLLOWING, ids=[each.says for each in FOLLOWING])

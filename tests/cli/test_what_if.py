@@ -155,7 +155,7 @@ def test_people_see_the_largest_changes(replayed: Call, following: Callable[[str
         ("rules what-if rules --channel nope --data data", "there is no channel nope"),
         ("rules what-if nowhere --data data", "there is no such folder"),
         ("rules what-if rules --data nowhere", "there is no data folder"),
-        ("rules what-if rules", "Missing option '--data'"),
+        ("rules what-if rules", "either --data or --url"),
     ],
 )
 def test_a_wrong_call_is_told_with_what_to_do(replayed: Call, line: str, message: str) -> None:

@@ -64,7 +64,8 @@ class Trying:
         in_force = await self._rules.files_of(FIRST)
         checked = await asyncio.to_thread(_check, wanted, in_force)
         then = checked.rules
-        check_channel(wanted.channel, await self._rules.newest(), then)
+        newest = await self._rules.newest()
+        check_channel(wanted.channel, newest, then)
         found = Tally(wanted.limit)
         async for each in self._compared(then):
             if wanted.channel is None or each.channel == wanted.channel:
@@ -74,7 +75,8 @@ class Trying:
             for standing in map(self._replica.standing, range(len(self._replica.tables)))
             if standing.clock is not None
         ]
-        return Tried(told(found, then, min(clocks, default=None), published=False), checked)
+        clock = min(clocks, default=None)
+        return Tried(told(found, then, newest.fingerprint, clock, published=False), checked)
 
     async def _compared(self, then: RuleSet) -> AsyncIterator[Compared]:
         for partition in range(len(self._replica.tables)):
