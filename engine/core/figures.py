@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from engine.contracts.records import NEVER
+
 
 class Figures(msgspec.Struct, omit_defaults=True):
     """Counts over the data folder's whole history; `received` is the sum of the outcomes."""
@@ -53,6 +55,8 @@ class Standing(msgspec.Struct, omit_defaults=True):
 
     Instants are None before the clock runs. `tick` is the length of the ticks of which `last_tick`
     is one, microseconds. `cut` is the tick of a snapshot that is being written.
+    `count_window` and `dedupe_window` are those in force; `counts_from` and `identities_from` are
+    instants before which movements may be forgotten, since a window was shorter once.
     `channels` are all that were ever configured, by slot; `order` those of the rules in force.
     """
 
@@ -61,6 +65,10 @@ class Standing(msgspec.Struct, omit_defaults=True):
     clock: int | None = None
     last_tick: int | None = None
     tick: int = 0
+    count_window: int = 0
+    dedupe_window: int = 0
+    counts_from: int = NEVER
+    identities_from: int = NEVER
     commit: int = 0
     epoch: int = 0
     fingerprint: str = ""

@@ -135,27 +135,26 @@ def _fault_of(
 
 
 def _fault_of_time(parts: Parts, observation: Observation, accept_old: bool) -> Refusal | None:
-    clock, settings, at = parts.book.clock, parts.settings, observation.at
+    book, settings, at = parts.book, parts.settings, observation.at
+    clock = book.clock
     when = f"the observation is of {format_instant(at)}"
-    now = f"the clock, {format_instant(clock)}"
     ahead = settings.max_jump if parts.standing.clock_mode == EVENT else settings.max_future
-    if at < clock - settings.count_window:
-        window = format_duration(settings.count_window)
+    if at < book.counts_from():
+        why = step.too_old(clock, "count_window", settings.count_window, at)
         return _refusal(
             observation,
             codes.COUNT_TOO_OLD,
-            f"{when}, older than count_window ({window}) before {now}: what the book was then is "
-            "not known exactly any more",
+            f"{when}, {why}: what the book was then is not known exactly any more",
         )
-    if at < clock - settings.dedupe_window and not accept_old:
-        window = format_duration(settings.dedupe_window)
+    if at < book.identities_from() and not accept_old:
+        why = step.too_old(clock, "dedupe_window", settings.dedupe_window, at)
         return _refusal(
             observation,
             codes.TOO_OLD,
-            f"{when}, older than dedupe_window ({window}) before {now}: nobody can tell any more "
-            "whether it was seen",
+            f"{when}, {why}: nobody can tell any more whether it was seen",
         )
     if at > clock + ahead:
+        now = f"the clock, {format_instant(clock)}"
         text = f"{when}, more than {format_duration(ahead)} after {now}"
         return _refusal(observation, codes.FUTURE_DATED, text)
     return None

@@ -21,6 +21,7 @@ from engine.rules.model import DEFAULT_TIMEZONE
 from engine.rules.ruleset import RuleSet
 
 EVENT, WALL = "event", "wall"
+NOT_YET = (0, 0)  # windows of an engine that has none yet
 MAX_CHANNELS = 255  # over a data folder's whole history: one byte names a channel in the store
 
 
@@ -39,7 +40,7 @@ class Parts:
         self.rules = rules
         self.settings = rules.settings
         self.slots: dict[str, int] = {}
-        self.book = Book(reader, _windows(rules), self._available, self.slots)
+        self.book = Book(reader, self._windows(), self._available, self.slots)
         self.letters = DeadLetters(self.standing.exception_number)
         self.identities = Identities(reader, self.settings.dedupe_window)
         self.window = Window(self.settings.erp_window, self._timezone_of)
@@ -98,8 +99,7 @@ class Parts:
         self.slots.clear()
         self.slots.update({name: slot for slot, name in enumerate(standing.channels)})
         self.decoder = MovementDecoder([channel.name for channel in rules.channels])
-        self.book.windows = _windows(rules)
-        self.identities.window = self.settings.dedupe_window
+        self._use_windows()
         self.window.forget_zones()
         if self.window.start is None:
             self.window.length = self.settings.erp_window
@@ -132,6 +132,28 @@ class Parts:
         standing.tick = tick
         if standing.last_tick is not None and standing.clock is not None:
             standing.last_tick = standing.clock - standing.clock % tick
+
+    def _use_windows(self) -> None:
+        """Remember for the windows in force; what a shorter one has let go does not come back."""
+        standing, settings, book = self.standing, self.settings, self.book
+        before, now = _remembering(standing), (settings.count_window, settings.dedupe_window)
+        if before != now:
+            if self.running and before != NOT_YET:
+                standing.counts_from = max(standing.counts_from, book.clock - before[0])
+                standing.identities_from = max(standing.identities_from, book.clock - before[1])
+            standing.count_window, standing.dedupe_window = now
+        book.windows = self._windows()
+        self.identities.window = settings.dedupe_window
+
+    def _windows(self) -> Windows:
+        settings, standing = self.settings, self.standing
+        return Windows(
+            settings.count_window,
+            settings.reservation_window,
+            settings.dedupe_window,
+            standing.counts_from,
+            standing.identities_from,
+        )
 
     def begin_epoch(self, instant: int | None) -> None:
         """Number the rules in force from the instant, and begin to look at every SKU again."""
@@ -202,9 +224,9 @@ class Parts:
         return None if timezone == DEFAULT_TIMEZONE else timezone
 
 
-def _windows(rules: RuleSet) -> Windows:
-    settings = rules.settings
-    return Windows(settings.count_window, settings.reservation_window, settings.dedupe_window)
+def _remembering(standing: Standing) -> tuple[int, int]:
+    """The windows of counts and of identities that were in force until now."""
+    return standing.count_window, standing.dedupe_window
 
 
 def _read_standing(stored: bytes) -> Standing:

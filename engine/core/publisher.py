@@ -34,7 +34,10 @@ class Publisher:
         self.faces = Faces(sums, self.outlets)
         self._places = 1 + max(slots.values(), default=-1)
         self.ahead = Ahead(book, sums, self.faces, self._places)
-        book.traces_per_key = bool(self.faces.local)
+        # What a channel without a selector sells from is everywhere: the SKU's own trail says it.
+        book.traces_per_key = bool(self.faces.local) or any(
+            outlet.channel.selector is not None for outlet in self.outlets
+        )
 
     @property
     def tracks_sales(self) -> bool:

@@ -35,6 +35,9 @@ EFFECTS: dict[str, Effect] = {
 # Goods that moved have moved, whatever a till's clock says.
 MOVED_ALREADY = frozenset({"sale", "return", "fulfil", "receipt", "transfer"})
 SOLD = frozenset({"sale", "fulfil"})
+STEPS = frozenset(
+    {"reserve", "confirm", "allocate", "release"}
+)  # may leave their location as it is
 LONGEST_TRAIL = 4 * TRAIL_LENGTH  # traces in memory before the older ones are dropped
 DUPLICATE, REFUSED = "duplicate", "refused"
 
@@ -86,7 +89,6 @@ def take(
     book, figures = parts.book, parts.standing.figures
     by_event = parts.standing.clock_mode == EVENT
     settings = parts.settings
-    counts_from = settings.count_window
     ahead = settings.max_jump if by_event else settings.max_future
     known = _sealed_identities(parts, batch.movements[start:] if start else batch.movements)
     recent = parts.identities.recent
@@ -94,7 +96,7 @@ def take(
     tracks_key_sales = parts.publisher.tracks_key_sales
     warnings, young, sku_of = book.warnings, book.young, book.sku
     clock = book.clock
-    oldest, newest = clock - settings.dedupe_window, clock + ahead
+    oldest, newest = book.identities_from(), clock + ahead
     applied = 0
     index = start
     for index in range(start, len(batch.movements)):
@@ -103,7 +105,7 @@ def take(
             refuse(parts, batch, index, movement, outcomes)
             continue
         at, kind, skewed = movement.at, movement.type, False
-        if not oldest <= at <= newest or (kind == "count" and at < clock - counts_from):
+        if not oldest <= at <= newest or (kind == "count" and at < book.counts_from()):
             fault = judge_time(parts, movement, accept_old)
             if fault is not None:
                 refuse(parts, batch, index, fault, outcomes)
@@ -130,7 +132,7 @@ def take(
             if at >= parts.boundary and not advance(parts, at):
                 break
             book.clock = clock = at
-            oldest, newest = clock - settings.dedupe_window, clock + ahead
+            oldest, newest = book.identities_from(), clock + ahead
         if skewed:
             _note_skew(parts, movement)
         recent[identity] = content
@@ -142,6 +144,8 @@ def take(
         else:
             figures.absorbed += 1
         if outcome != REJECTED:
+            if kind in STEPS and movement.location is not None:
+                book.begin(sku, movement.location)
             trace: Trace = (
                 movement.source,
                 movement.id,
@@ -248,23 +252,22 @@ def judge_time(parts: Parts, movement: Movement, accept_old: bool = False) -> Re
     """Return why a movement's time is refused, if it is."""
     if not parts.running:
         return None
-    clock, settings, at = parts.book.clock, parts.settings, movement.at
-    if movement.type == "count" and at < clock - settings.count_window:
+    book, settings, at = parts.book, parts.settings, movement.at
+    clock = book.clock
+    if movement.type == "count" and at < book.counts_from():
+        why = too_old(clock, "count_window", settings.count_window, at)
         return _refusal(
-            movement,
-            codes.COUNT_TOO_OLD,
-            f"the count of {format_instant(at)} is older than "
-            f"{format_duration(settings.count_window)} before the clock, {format_instant(clock)}",
+            movement, codes.COUNT_TOO_OLD, f"the count is of {format_instant(at)}, {why}"
         )
-    if at < clock - settings.dedupe_window:
+    if at < book.identities_from():
         if accept_old:
             return None
+        why = too_old(clock, "dedupe_window", settings.dedupe_window, at)
         return _refusal(
             movement,
             codes.TOO_OLD,
-            f"it occurred at {format_instant(at)}, more than "
-            f"{format_duration(settings.dedupe_window)} before the clock, {format_instant(clock)}: "
-            "nobody can tell any more whether it was seen",
+            f"it occurred at {format_instant(at)}, {why}: nobody can tell any more whether it "
+            "was seen",
         )
     by_event = parts.standing.clock_mode == EVENT
     ahead = settings.max_jump if by_event else settings.max_future
@@ -276,6 +279,14 @@ def judge_time(parts: Parts, movement: Movement, accept_old: bool = False) -> Re
         f"it is dated {format_instant(at)}, more than {format_duration(ahead)} after the clock, "
         f"{format_instant(clock)}",
     )
+
+
+def too_old(clock: int, window: str, length: int, at: int) -> str:
+    """Say why what is of `at` is too old: by a window of that length, or a shorter one before."""
+    before = f"before the clock, {format_instant(clock)}"
+    if at < clock - length:
+        return f"older than {window} ({format_duration(length)}) {before}"
+    return f"{before}, by more than a shorter {window} that was in force since"
 
 
 def refuse(

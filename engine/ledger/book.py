@@ -132,11 +132,17 @@ class Sku:
 
 
 class Windows(NamedTuple):
-    """How long the ledger remembers, microseconds."""
+    """How long the ledger remembers, microseconds.
+
+    `counts_from` and `identities_from` are instants before which it does not in any case, since a
+    window was shorter once.
+    """
 
     for_counts: int
     for_reservations: int
     for_identities: int
+    counts_from: int = records.NEVER
+    identities_from: int = records.NEVER
 
 
 class Book:
@@ -266,6 +272,14 @@ class Book:
             sku.changed_reservations.add(name)
             self.change(sku)
 
+    def counts_from(self) -> int:
+        """Return since when every movement is remembered for counts, an instant."""
+        return max(self.clock - self.windows.for_counts, self.windows.counts_from)
+
+    def identities_from(self) -> int:
+        """Return since when every identity is remembered, an instant."""
+        return max(self.clock - self.windows.for_identities, self.windows.identities_from)
+
     def memory_of(self, reservation: ReservationRecord) -> int:
         """Return how long an ended reservation, or an early step, is remembered, microseconds.
 
@@ -284,6 +298,12 @@ class Book:
         sku.touched.add(location)
         if self.traces_per_key:
             self.touched_now.append((location, key))
+
+    def begin(self, sku: Sku, location: str) -> None:
+        """Let the key begin where no movement was before this one."""
+        key = self.key(sku, location)
+        if not key.version:
+            self.touch(sku, location, key)
 
     def mark(self, sku: Sku) -> None:
         """Note that the SKU has to be looked at on the next tick, and saved."""

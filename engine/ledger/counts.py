@@ -98,7 +98,7 @@ def absorbed_since_count(
     They came later than the count that followed them, and no count lies between them and the
     instant: so the book was another then by just that.
     """
-    counted = book.clock - book.windows.for_counts
+    counted = book.counts_from()
     absorbed: list[tuple[int, int]] = []
     for at, packed in newest_first(book, sku, location, key, counted, instant):
         if count_noted(packed) == disposition:

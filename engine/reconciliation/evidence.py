@@ -67,7 +67,7 @@ def gather(book: Book, sku: Sku, observation: Observation, expected: int, in_fli
     location = observation.location
     key = book.key(sku, location)
     # Before the window of counts not every movement is remembered.
-    after = max(at - max(LOOK_BACK, in_flight), book.clock - book.windows.for_counts)
+    after = max(at - max(LOOK_BACK, in_flight), book.counts_from())
     found = counts.newest_first(book, sku, location, key, after, at + in_flight)
     moves: list[Move] = []
     absorbed: list[Move] = []

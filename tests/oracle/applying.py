@@ -38,6 +38,8 @@ def apply(world: World, movement: Movement) -> Applied:
     if movement["type"] in ("sale", "fulfil"):
         world.publisher.sold.append((world.now, sku, location, movement["quantity"]))
     if applied.outcome != "rejected":
+        if location is not None and (sku, location) not in world.book.versions:
+            touched.add(location)  # whatever it changes there, it is the first that was there
         for place in touched:
             world.book.touch(sku, place)
         cause = {name: movement[name] for name in ("source", "id", "correlation_id")}
