@@ -34,6 +34,7 @@ from engine.contracts.instants import parse_instant
 from engine.contracts.limits import MAX_RESERVATION_LENGTH, MAX_SKU_LENGTH
 from engine.contracts.outcomes import DUPLICATE
 from engine.contracts.reservation_answers import ReservationAnswer, ReservationState
+from engine.embedded.reservation_requests import not_allowed
 
 CREATED: Final = 201
 
@@ -78,7 +79,7 @@ async def get_reservation(call: Call) -> Response:
     _, taken = call.runtime.freshness()
     state = await call.runtime.reservation(sku, name)
     if not call.principal.caller.may_use(state.channel):
-        call.principal.check_channel(state.channel)
+        raise not_allowed(name)
     told = ReservationTold(**msgspec.structs.asdict(state), **_age(taken))
     return json_response(told)
 

@@ -35,7 +35,7 @@ def read_object(line: bytes, fields: Collection[str], noun: str) -> dict[str, ob
     if len(line) > MAX_MOVEMENT_BYTES:
         raise FaultError(
             codes.OVERSIZE,
-            f"the {noun} has {len(line):,} bytes, at most {MAX_MOVEMENT_BYTES:,} are taken",
+            f"the {noun} has {len(line):,} bytes or more, at most {MAX_MOVEMENT_BYTES:,} are taken",
         )
     try:
         line.decode()

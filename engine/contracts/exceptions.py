@@ -101,7 +101,8 @@ ADVICE: Final[Mapping[str, str]] = MappingProxyType(
     {
         OVERSIZE: "Send less: unknown fields are ignored anyway. The limit is 64 KiB a movement.",
         MALFORMED: "Send one JSON object in UTF-8 per line or message, in CSV a row with as many "
-        "cells as the first one, then replay what was meant.",
+        "cells as the first one. This one has no fields to mend: send what was meant as a new "
+        "movement, then dismiss it.",
         UNSUPPORTED_SCHEMA: "Send schema 1, or upgrade the engine to one that knows this schema.",
         UNKNOWN_TYPE: "Mend the type at its source, then replay with --set type=...",
         INVALID_FIELD: "Mend the field at its source, then replay with --set FIELD=VALUE.",

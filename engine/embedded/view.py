@@ -178,10 +178,7 @@ class View:
         explanation = explain_channel(rules, self._now(), chosen, sku, location, stock, claims)
         offers = Offers(rules, self._now(), sku, stock, claims)
         key = self._channel_key(rules, offers, chosen, stored, location)
-        trail = tuple(reversed(stored.record.trail))
-        if location is not None:
-            trail = tuple(trace for trace in trail if trace[4] in (location, None))
-        return Answer(explanation, key, trail)
+        return Answer(explanation, key, _movements(rules, chosen, stored, location))
 
     def ground(self, rules: RuleSet, sku: str) -> tuple[dict[str, StockLine], dict[int, int]]:
         """Return the SKU's stock by location, and its open claims by channel index.
@@ -333,3 +330,33 @@ def _begins(offers: Offers, channel: Channel, stored: StoredSku, location: str |
         return True
     key = stored.keys.get(location)
     return key is not None and key.version > 0 and offers.sells_from(channel, location)
+
+
+def _movements(
+    rules: RuleSet, channel: Channel, stored: StoredSku, location: str | None
+) -> tuple[Trace, ...]:
+    """The last movements that concern a number, newest first.
+
+    They are those of the SKU's last ones that were where the channel sells from, or without a
+    place; then the last of each such place, by when they occurred.
+    """
+    there, selector = rules.catalogue.location, channel.selector
+    places = {
+        place
+        for place in (stored.keys if location is None else (location,))
+        if location is not None or selector is None or selector.fits(place, there(place))
+    }
+    last = {stored.keys[place].trace for place in places if place in stored.keys}
+    trail = stored.record.trail
+    found = [
+        trace
+        for trace in reversed(trail)
+        if trace[4] is None or trace[4] in places or trace in last
+    ]
+    older = (trace for trace in last - set(trail) if trace is not None)
+    found += sorted(older, key=_occurred, reverse=True)
+    return tuple(found[: records.TRAIL_LENGTH])
+
+
+def _occurred(trace: Trace) -> int:
+    return trace[6]

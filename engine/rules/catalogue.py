@@ -148,7 +148,7 @@ class _Rows:
                 self.mistake(line, f"the column {name!r} is not known", remedy)
             elif name in names[:number]:
                 self.mistake(line, f"the column {name!r} is given twice", "Take one out.")
-        if missing:
+        if self._columns[0] in missing:
             return []
         return [names.index(name) if name in names else -1 for name in self._columns]
 

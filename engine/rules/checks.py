@@ -61,23 +61,25 @@ class RuleChecker:
 
     def _check_buffer(self, place: Place, reading: Reading[RuleEntry]) -> None:
         buffer = reading.entry.buffer
-        if buffer is None or not reading.sound(("buffer", "percent"), ("buffer", "units")):
+        if buffer is None:
             return
         here = (*place, "buffer")
-        if buffer.percent is None and buffer.units is None:
+        percent = buffer.percent is not None or not reading.sound(("buffer", "percent"))
+        units = buffer.units is not None or not reading.sound(("buffer", "units"))
+        if not percent and not units:
             message = "buffer: neither percent nor units is given"
             self._mistake(here, message, "Write {units: 2} or {percent: 10}.")
-        elif buffer.percent is not None and buffer.units is not None:
+        elif percent and units:
             message = "buffer: percent and units are both given"
             self._mistake((*here, "units"), message, "Keep one of the two.")
         if reading.sound(("buffer", "min"), ("buffer", "max")):
-            self._check_limits(here, buffer)
+            self._check_limits(here, buffer, units and not percent)
 
-    def _check_limits(self, here: Place, buffer: BufferEntry) -> None:
+    def _check_limits(self, here: Place, buffer: BufferEntry, is_fixed: bool) -> None:
         if buffer.min is not None and buffer.max is not None and buffer.min > buffer.max:
             message = f"buffer: min {buffer.min} is more than max {buffer.max}"
             self._mistake((*here, "min"), message, "Swap the two, or take one out.")
-        if buffer.units is not None and buffer.percent is None:
+        if is_fixed:
             for key in ("min", "max"):
                 if getattr(buffer, key) is not None:
                     message = f"buffer: {key} goes with percent, not with units"

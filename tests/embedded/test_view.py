@@ -167,6 +167,24 @@ def test_an_explanation_names_the_movements_that_bear_on_a_location(tmp_path: Pa
     assert len(view.explain(rules, "A", "web", None).last_movements) == 4
 
 
+def test_the_last_movement_of_a_location_is_named_however_many_came_elsewhere(
+    tmp_path: Path,
+) -> None:
+    """Also where a channel by SKU sells from some locations only, and where a transfer goes."""
+    run = EngineRun(
+        rules_folder({"channels": {"web": {"locations": {"ids": ["L", "K"]}}, "all": {}}}, tmp_path)
+    )
+    story = ["12:00:00 receipt A@L 9", "12:00:01 transfer A@M 1 to_location=K"]
+    story += [f"12:01:0{number} receipt A@M 1" for number in range(6)]
+    for number, text in enumerate(story):
+        run.feed_all([movement_line(text, number)])
+    view, rules = run.view(), run.rules
+    named = [trace[1] for trace in view.explain(rules, "A", "web", None).last_movements]
+    assert named == ["m1", "m0"]
+    named = [trace[1] for trace in view.explain(rules, "A", "all", None).last_movements]
+    assert named == ["m7", "m6", "m5", "m4"]
+
+
 def test_a_reader_goes_on_among_the_skus_after_any_of_them(tmp_path: Path) -> None:
     """So that it may rest in between, and finds each of them once."""
     names = ("A", "A-1", "B")

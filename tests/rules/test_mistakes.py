@@ -183,9 +183,30 @@ FILE_MISTAKES = [
         "America/New_York",
     ),
     ("items.csv", "sku,category,brand,tag\nA,a,b,\n", 1, "'tag'", "'tags'"),
+    ("items.csv", "sku,category,brand,tag\nA,a,b,\nA,a,b,\n", 3, "first in line 2", "Keep"),
+    ("items.csv", "sku,category,brand,tag\nA,a,b,\nB\n", 3, "1 cells", "commas"),
+    ("items.csv", "item,category,brand,tags\nA,a,b,\n", 1, "'sku' is missing", "header"),
     ("items.csv", 'sku,category,brand,tags\nA,"a\nb",b,\nA,a,b,\n', 4, "first in line 2", "Keep"),
     ("items.csv", "sku,category,brand,tags\nA,a,b|c,\n", 2, "brand 'b|c'", "Correct"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("buffer", "told"),
+    [
+        ("{percent: 101, min: 5, max: 2}", ["out of range", "min 5 is more than max 2"]),
+        ("{percent: 101, units: -2}", ["out of range", "out of range", "both given"]),
+        ("{units: -2, min: 5}", ["out of range", "min goes with percent"]),
+    ],
+)
+def test_a_faulty_number_does_not_hide_what_else_is_wrong_with_a_buffer(
+    tmp_path: Path, buffer: str, told: list[str]
+) -> None:
+    """All at once, so that nobody has to mend and try again."""
+    found = mistakes_of(rules_folder(tmp_path, f"rules:\n- name: x\n  buffer: {buffer}\n"))
+    assert len(found) == len(told)
+    for words in told:
+        assert any(words in mistake.message for mistake in found), [str(one) for one in found]
 
 
 @pytest.mark.parametrize(("file", "text", "line", "message", "remedy"), FILE_MISTAKES)
