@@ -44,7 +44,12 @@ ENTRIES: Final = (
         "Show what each channel was told of a SKU, and what is due.",
     ),
     Entry("explain", "engine.cli.explain", "Explain a number: from physical stock to published."),
-    Entry("rules", "engine.cli.rules", "Check, test, explain, try and publish a rules folder.", group=True),
+    Entry(
+        "rules",
+        "engine.cli.rules",
+        "Check, test, explain, try and publish a rules folder.",
+        group=True,
+    ),
     Entry(
         "exceptions",
         "engine.cli.exceptions",

@@ -88,7 +88,7 @@ class TakingOver:
         async with AsyncExitStack() as undo:
             claimed = await self._claim_all(numbers, undo)
             await self._restore(claimed)
-            owners = [await self._open(one) for one in claimed]
+            owners = await self._open_all(claimed)
             await self._check_envelopes(owners)
             for owner in owners:
                 undo.push_async_callback(owner.close)
@@ -166,6 +166,12 @@ class TakingOver:
         return progress
 
     # --- open ----------------------------------------------------------------------------------
+
+    async def _open_all(self, claimed: Collection[Claimed]) -> list[Owner]:
+        """Open all at once, since each waits for the brokers to know it."""
+        async with task_group() as tasks:
+            opened = [tasks.create_task(self._open(one)) for one in claimed]
+        return [one.result() for one in opened]
 
     async def _open(self, one: Claimed) -> Owner:
         stored = one.table.get(LEDGER)

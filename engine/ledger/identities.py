@@ -15,6 +15,7 @@ Mitzenmacher, "Less hashing, same performance", 2006.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 
@@ -32,6 +33,7 @@ ENTRY_SIZE = 24  # bytes: 16 of identity, 8 of content
 FILTER_BITS = 16  # bits of the filter an identity
 PROBES = 4
 
+_ENTRIES = struct.Struct("16s8s")  # what a journal's record is made of: identity, content
 _ENTRY = np.dtype([("high", ">u8"), ("low", ">u8"), ("content", ">u8")])
 _Hashes = NDArray[np.uint64]
 
@@ -94,8 +96,7 @@ class Identities:
             self.blocks.append(_Block(number, msgspec.msgpack.decode(stored, type=BlockRecord)))
             self._next_block = number + 1
         for _, stored in self.reader.scan(records.IDENTITY_RECENT):
-            for at in range(0, len(stored), ENTRY_SIZE):
-                self.recent[stored[at : at + 16]] = stored[at + 16 : at + ENTRY_SIZE]
+            self.recent.update(_ENTRIES.iter_unpack(stored))
         self._journaled = len(self.recent)
 
     def suspects(self, identities: Sequence[bytes]) -> dict[bytes, bytes]:

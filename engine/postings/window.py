@@ -66,6 +66,13 @@ class _Saved(msgspec.Struct, array_like=True, gc=False):
     waiting: list[Waiting] = []
 
 
+class _Opened(msgspec.Struct, array_like=True, gc=False):
+    """The beginning of what one commit keeps."""
+
+    start: int | None
+    length: int
+
+
 class Window:
     """The open window: what each SKU's stock changed by, grouped as the documents will be.
 
@@ -77,6 +84,7 @@ class Window:
         self.length = length
         self.start: int | None = None
         self.unsaved: list[Entry] = []
+        self._stored: list[bytes] = []
         self._waiting: list[Waiting] = []
         self._unsaved_waiting: list[Waiting] = []
         self._groups: dict[Group, dict[str, tuple[Sums, Sums, Sums]]] = {}
@@ -153,6 +161,7 @@ class Window:
             self.length = next_length
             return []
         end = self._end
+        self._take_up_stored()
         self._take_up_waiting()
         documents: list[Posting] = []
         for (day, kind), places in sorted(self._groups.items()):
@@ -181,21 +190,30 @@ class Window:
         self.unsaved, self._unsaved_waiting = [], []
         return msgspec.msgpack.encode(saved)
 
-    def restore(self, saved: Iterable[bytes]) -> None:
-        """Take up what `take_changes` gave before.
+    def restore(self, saved: Sequence[bytes]) -> None:
+        """Take up what `take_changes` gave before; what was booked is looked at when it is posted.
 
         The open window keeps the length that it had, and its lines the business dates that they
         had, whatever the rules and the catalogue say by now.
         """
-        for packed in saved:
+        self._stored = list(saved)
+        if saved:
+            opened = msgspec.msgpack.decode(saved[-1], type=_Opened)
+            self.start, self.length = opened.start, opened.length
+
+    def _take_up_stored(self) -> None:
+        stored, self._stored = self._stored, []
+        fresh, self._waiting = self._waiting, []
+        for packed in stored:
             found = msgspec.msgpack.decode(packed, type=_Saved)
-            self.start, self.length = found.start, found.length
             known = {place: ZoneInfo(name) for place, name in found.zones.items()}
             self._places.clear()
             self._zones = {entry[2]: known.get(entry[2]) for entry in found.entries}
             self._waiting += found.waiting
             self._add(found.entries)
-        self.forget_zones()
+        self._waiting += fresh
+        if stored:
+            self.forget_zones()
 
     def forget_zones(self) -> None:
         """Ask for the locations' time zones again: the catalogue may be another."""
