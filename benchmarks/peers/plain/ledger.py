@@ -88,6 +88,8 @@ class Ledger:
             return False
         if kind in _MOVES:
             _MOVES[kind](sku, m, clock, touched)
+        if m.location is not None and m.location not in sku.places:
+            _touch(sku, m.location, touched)  # whatever it changes there, it is the first
         self._finish(sku)
         sku.cause = (m.source, m.id, m.correlation_id)
         if kind == "reserve" and m.expires is not None and m.expires <= clock:

@@ -84,6 +84,9 @@ public final class Ledger {
         if (!accepted) {
             return null;
         }
+        if (m.location != null && find(m.location) == null) {
+            touch(m.location); // whatever it changes there, it is the first
+        }
         sku.causedBy(m.source, m.id, m.correlationId, clock);
         finish();
         if (m.type == Movement.Type.RESERVE) {
