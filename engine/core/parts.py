@@ -136,7 +136,8 @@ class Parts:
     def _use_windows(self) -> None:
         """Remember for the windows in force; what a shorter one has let go does not come back."""
         standing, settings, book = self.standing, self.settings, self.book
-        before, now = _remembering(standing), (settings.count_window, settings.dedupe_window)
+        before = standing.count_window, standing.dedupe_window
+        now = settings.count_window, settings.dedupe_window
         if before != now:
             if self.running and before != NOT_YET:
                 standing.counts_from = max(standing.counts_from, book.clock - before[0])
@@ -222,11 +223,6 @@ class Parts:
     def _timezone_of(self, location: str) -> str | None:
         timezone = self.rules.catalogue.location(location).timezone
         return None if timezone == DEFAULT_TIMEZONE else timezone
-
-
-def _remembering(standing: Standing) -> tuple[int, int]:
-    """The windows of counts and of identities that were in force until now."""
-    return standing.count_window, standing.dedupe_window
 
 
 def _read_standing(stored: bytes) -> Standing:

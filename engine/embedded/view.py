@@ -340,12 +340,7 @@ def _movements(
     They are those of the SKU's last ones that were where the channel sells from, or without a
     place; then the last of each such place, by when they occurred.
     """
-    there, selector = rules.catalogue.location, channel.selector
-    places = {
-        place
-        for place in (stored.keys if location is None else (location,))
-        if location is not None or selector is None or selector.fits(place, there(place))
-    }
+    places = {location} if location is not None else _places_of(rules, channel, stored)
     last = {stored.keys[place].trace for place in places if place in stored.keys}
     trail = stored.record.trail
     found = [
@@ -358,5 +353,13 @@ def _movements(
     return tuple(found[: records.TRAIL_LENGTH])
 
 
-def _occurred(trace: Trace) -> int:
-    return trace[6]
+def _places_of(rules: RuleSet, channel: Channel, stored: StoredSku) -> set[str]:
+    """The locations of a SKU that the channel sells from by its selector."""
+    there, selector = rules.catalogue.location, channel.selector
+    return {
+        place for place in stored.keys if selector is None or selector.fits(place, there(place))
+    }
+
+
+def _occurred(trace: Trace) -> tuple[int, str, str]:
+    return trace[6], trace[0], trace[1]
