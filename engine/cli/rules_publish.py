@@ -12,6 +12,7 @@ from engine.cli.printing import counted, print_json, say, some_of
 from engine.cli.remote import remote_at
 from engine.cli.rules_sending import PATH, read_for_sending
 from engine.contracts.answers import PublishedTold
+from engine.rules.mistakes import Mistake
 
 NAMES_SHOWN: Final = 5
 
@@ -60,8 +61,7 @@ def publish(
 
 def _print(done: PublishedTold) -> None:
     for warning in done.warnings:
-        place = f"{warning.file}:{warning.line}" if warning.line else warning.file
-        say(("warning: ", "yellow"), f"{place}: {warning.message}. {warning.remedy}")
+        say(("warning: ", "yellow"), str(Mistake(*msgspec.structs.astuple(warning))))
     if done.fingerprint == done.before:
         say(("in force", "green"), f": {done.fingerprint}, as before")
     else:

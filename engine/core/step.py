@@ -35,9 +35,8 @@ EFFECTS: dict[str, Effect] = {
 # Goods that moved have moved, whatever a till's clock says.
 MOVED_ALREADY = frozenset({"sale", "return", "fulfil", "receipt", "transfer"})
 SOLD = frozenset({"sale", "fulfil"})
-STEPS = frozenset(
-    {"reserve", "confirm", "allocate", "release"}
-)  # may leave their location as it is
+# They may leave the location that they name as it is.
+STEPS = frozenset({"reserve", "confirm", "allocate", "release"})
 LONGEST_TRAIL = 4 * TRAIL_LENGTH  # traces in memory before the older ones are dropped
 DUPLICATE, REFUSED = "duplicate", "refused"
 

@@ -88,8 +88,8 @@ class RulesTrial:
             compared = self._in_turns(what_if(view, now, then))
             found = tally(compared, wanted.channel, wanted.limit)
             standing = view.standing
-        compared_with = standing.fingerprint, standing.clock, now is None
-        return Tried(told(found, then, *compared_with), checked)
+        answer = told(found, then, standing.fingerprint, standing.clock, now is None)
+        return Tried(answer, checked)
 
     def _in_turns(self, items: Iterable[_Each]) -> Iterator[_Each]:
         """The items, with rests between them."""

@@ -5,8 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from typing import Any, Final, TypeVar
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -16,6 +24,8 @@ from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import BrokersError, partitions_of
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+_Done = TypeVar("_Done")
 
 
 class MissingTopicsError(SellableError):
@@ -83,6 +93,13 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
             yield tasks
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from errors
+
+
+async def all_of(work: Iterable[Coroutine[Any, Any, _Done]]) -> list[_Done]:
+    """Do all at once, and return what each came to; with the first error, all have ended."""
+    async with task_group() as tasks:
+        doing = [tasks.create_task(one) for one in work]
+    return [one.result() for one in doing]
 
 
 async def check_topics(settings: KafkaSettings, topics: Sequence[str]) -> dict[str, int]:

@@ -30,7 +30,7 @@ from engine.kafka.owner import Owner, changelog_place, output_places, quantity_p
 from engine.kafka.partition import EnvelopeGapError, Partition
 from engine.kafka.restore import Progress, Restoring, restore
 from engine.kafka.rules_content import no_rules, read_rules
-from engine.kafka.running import task_group
+from engine.kafka.running import all_of
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.table import LocalTable
 from engine.rules.ruleset import RuleSet
@@ -88,7 +88,7 @@ class TakingOver:
         async with AsyncExitStack() as undo:
             claimed = await self._claim_all(numbers, undo)
             await self._restore(claimed)
-            owners = await self._open_all(claimed)
+            owners = await all_of(self._open(one) for one in claimed)
             await self._check_envelopes(owners)
             for owner in owners:
                 undo.push_async_callback(owner.close)
@@ -105,9 +105,7 @@ class TakingOver:
             FencedError: another worker took one over meanwhile.
             KafkaError: the brokers refuse.
         """
-        async with task_group() as tasks:
-            claims = [tasks.create_task(self._claim(number, undo)) for number in numbers]
-        return [one.result() for one in claims]
+        return await all_of(self._claim(number, undo) for number in numbers)
 
     async def _claim(self, number: int, undo: AsyncExitStack) -> Claimed:
         settings = self._settings
@@ -166,12 +164,6 @@ class TakingOver:
         return progress
 
     # --- open ----------------------------------------------------------------------------------
-
-    async def _open_all(self, claimed: Collection[Claimed]) -> list[Owner]:
-        """Open all at once, since each waits for the brokers to know it."""
-        async with task_group() as tasks:
-            opened = [tasks.create_task(self._open(one)) for one in claimed]
-        return [one.result() for one in opened]
 
     async def _open(self, one: Claimed) -> Owner:
         stored = one.table.get(LEDGER)

@@ -141,8 +141,8 @@ class Windows(NamedTuple):
     for_counts: int
     for_reservations: int
     for_identities: int
-    counts_from: int = records.NEVER
-    identities_from: int = records.NEVER
+    counts_from: int
+    identities_from: int
 
 
 class Book:

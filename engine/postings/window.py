@@ -202,6 +202,8 @@ class Window:
             self.start, self.length = opened.start, opened.length
 
     def _take_up_stored(self) -> None:
+        if not self._stored:
+            return
         stored, self._stored = self._stored, []
         fresh, self._waiting = self._waiting, []
         for packed in stored:
@@ -212,8 +214,7 @@ class Window:
             self._waiting += found.waiting
             self._add(found.entries)
         self._waiting += fresh
-        if stored:
-            self.forget_zones()
+        self.forget_zones()
 
     def forget_zones(self) -> None:
         """Ask for the locations' time zones again: the catalogue may be another."""

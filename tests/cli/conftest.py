@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from engine.cli.main import invoke
@@ -24,6 +25,9 @@ from engine.embedded.runtime import wall_clock
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
+LISTENING = (
+    "run --rules rules --data live --clock event --input movements.ndjson --listen 127.0.0.1:0"
+)
 REPLAY = "run --rules rules --data data --input movements.ndjson --clock event --once"
 PATIENCE_SECONDS = 60.0
 
@@ -149,5 +153,16 @@ def replayed(call: Call) -> Call:
 def live(workspace: Path) -> Iterator[Live]:
     """An engine that runs on the data folder `data` of the workspace."""
     engine = Live(workspace)
+    yield engine
+    engine.end()
+
+
+@pytest.fixture
+def listening(workspace: Path) -> Iterator[Live]:
+    """An engine that has taken the movements and listens."""
+    engine = Live(workspace, LISTENING)
+    url = engine.first_log["listens"]
+    # The movements come in one commit, so one of them says that all are there.
+    until(lambda: httpx.get(f"{url}/v1/stock/10-0001").is_success)
     yield engine
     engine.end()

@@ -5,27 +5,12 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.cli.conftest import Call, Live, until
-
-ENGINE = "run --rules rules --data live --clock event --input movements.ndjson --listen 127.0.0.1:0"
-StartLive = Callable[..., Live]
-
-
-@pytest.fixture
-def listening(workspace: Path) -> Iterator[Live]:
-    """An engine that has taken the movements and listens."""
-    engine = Live(workspace, ENGINE)
-    url = engine.first_log["listens"]
-    # The movements come in one commit, so one of them says that all are there.
-    until(lambda: httpx.get(f"{url}/v1/stock/10-0001").is_success)
-    yield engine
-    engine.end()
+from tests.cli.conftest import Call, Live
 
 
 def test_a_running_engine_is_asked_like_its_data_folder(listening: Live, call: Call) -> None:

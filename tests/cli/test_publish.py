@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.cli.conftest import Call, Live, until
+from tests.cli.conftest import Call, Live
 
-ENGINE = "run --rules rules --data live --clock event --input movements.ndjson --listen 127.0.0.1:0"
 CAPPED = "rules:\n  - {name: at most three, cap: 3, priority: 9}\n"
 CASE = """\
 cases:
@@ -25,13 +23,9 @@ cases:
 
 
 @pytest.fixture
-def url(workspace: Path) -> Iterator[str]:
+def url(listening: Live) -> str:
     """The address of an engine that has taken the movements."""
-    engine = Live(workspace, ENGINE)
-    address = engine.first_log["listens"]
-    until(lambda: httpx.get(f"{address}/v1/stock/10-0001").is_success)
-    yield address
-    engine.end()
+    return str(listening.first_log["listens"])
 
 
 @pytest.fixture
