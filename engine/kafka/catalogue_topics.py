@@ -15,7 +15,7 @@ from aiokafka import TopicPartition
 
 from engine.contracts.catalogue import ItemRow, LocationRow
 from engine.kafka.catalogue import CATALOGUE_ITEMS, CATALOGUE_LOCATIONS
-from engine.kafka.clients import make_consumer
+from engine.kafka.clients import make_consumer, stop_client
 from engine.kafka.contents import Files
 from engine.kafka.settings import KafkaSettings
 from engine.rules.catalogue import ITEMS_FILE, LOCATIONS_FILE, read_catalogue
@@ -75,7 +75,7 @@ class CatalogueTopics:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._consumer.stop()
+        await stop_client(self._consumer)
 
     async def read(self, wait_ms: int = 0) -> None:
         """Take what has come since the last time."""

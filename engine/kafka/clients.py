@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError
 from aiokafka.helpers import create_ssl_context
 
 from engine.kafka.packing import pack_quickly
+from engine.kafka.patience import patiently
 from engine.kafka.settings import SASL, KafkaSettings, SettingsError
 
 Client = TypeVar("Client", AIOKafkaConsumer, AIOKafkaProducer)
@@ -23,7 +22,6 @@ PRODUCER_BATCH_BYTES = 512 * 1024
 MAX_REQUEST_BYTES = 8 * 1024 * 1024
 """Longest message that a worker sends: an exception may hold an incoming message of 1 MiB, with six
 bytes for each of its own where these are control characters."""
-START_AGAIN_S = 0.5
 METADATA_AGE_MS = 5_000
 """New topics `movements.*` are found after so long."""
 FETCH_WAIT_MS = 100
@@ -133,28 +131,24 @@ async def running(client: Client, patient: bool = False) -> AsyncIterator[Client
         KafkaError: the brokers refuse, or they are away and it is not patient.
     """
     try:
-        await (start_patiently(client) if patient else client.start())
+        await (patiently(client.start) if patient else client.start())
         yield client
     finally:
-        await client.stop()
+        await stop_client(client)
 
 
-async def start_patiently(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
-    """Start a client as soon as the brokers can be reached, however long they are away.
+async def stop_client(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """Stop a client. Stopping twice does nothing.
 
-    For a worker at work: it ends for nothing that passes.
-
-    Raises:
-        KafkaError: the brokers refuse.
+    A consumer of aiokafka (0.14) one of whose fetches waits to be tried again, since the brokers
+    are away, raises the cancellation of that fetch and leaves its connections open.
     """
-    while True:
-        try:
-            await client.start()
-            return
-        except KafkaConnectionError as error:
-            log = structlog.get_logger("sellable.worker")
-            log.warning("the brokers are away, trying again", error=str(error))
-            await asyncio.sleep(START_AGAIN_S)
+    stopping = asyncio.ensure_future(client.stop())
+    await asyncio.wait({stopping})
+    if stopping.cancelled():
+        await client._client.close()
+    else:
+        stopping.result()
 
 
 def make_admin(settings: KafkaSettings, kind: str = "admin") -> AIOKafkaAdminClient:

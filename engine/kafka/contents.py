@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -18,6 +19,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from engine.contracts.errors import CorruptStateError
 from engine.kafka.catalogue import CONTENTS
 from engine.kafka.clients import make_consumer, running
+from engine.kafka.patience import patiently
 from engine.kafka.settings import KafkaSettings
 
 CHUNK_BYTES: Final = 512 * 1024
@@ -110,7 +112,7 @@ class Contents:
         """
         found = self._kept.get(name)
         if found is None:
-            found = await read_content(self._settings, name)
+            found = await patiently(partial(read_content, self._settings, name))
             self._kept[name] = found
             while len(self._kept) > KEPT_CONTENTS:
                 self._kept.popitem(last=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 
 import structlog
 
@@ -11,6 +12,7 @@ from engine.kafka.contents import Contents
 from engine.kafka.envelope_reading import Envelope
 from engine.kafka.fencing import RENEW_AFTER_S, FencedError
 from engine.kafka.owner import Owner
+from engine.kafka.patience import patiently
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.taking_over import TakingOver
 from engine.telemetry.metrics import WorkerMetrics
@@ -101,7 +103,7 @@ class Desk:
 
     async def _take_over(self, numbers: list[int]) -> None:
         try:
-            for owner in await self._taking.take_over(numbers):
+            for owner in await patiently(partial(self._taking.take_over, numbers)):
                 number = owner.partition.number
                 self._owners[number] = owner
                 self._log.info(

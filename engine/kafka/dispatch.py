@@ -18,12 +18,13 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from redis import RedisError
 
 from engine.kafka.catalogue import AVAILABILITY
-from engine.kafka.clients import make_member
+from engine.kafka.clients import make_member, stop_client
 from engine.kafka.lag import Lag
+from engine.kafka.patience import passes
 from engine.kafka.read_model import ROWS_AT_ONCE, ReadModel, Row, field_of
 from engine.kafka.running import run_until_stopped, telling_refusals
 from engine.kafka.settings import KafkaSettings
@@ -83,7 +84,7 @@ async def dispatch(settings: KafkaSettings, metrics: WorkerMetrics, stop: asynci
     worker = _Dispatch(member, model, metrics)
     async with AsyncExitStack() as ending:
         ending.push_async_callback(model.close)
-        ending.push_async_callback(member.stop)
+        ending.push_async_callback(stop_client, member)
         member.subscribe(pattern=availability_pattern(settings), listener=worker.places)
         await member.start()
         log.info("the worker runs", kind=KIND)
@@ -133,7 +134,7 @@ class _Dispatch:
         self._log = structlog.get_logger("sellable.dispatch")
 
     async def step(self) -> None:
-        """Bring to Redis what has come; while Redis is away, wait for it."""
+        """Bring to Redis what has come; while it or the brokers are away, wait for them."""
         try:
             await self._look()
             await self._find_lost()
@@ -144,6 +145,11 @@ class _Dispatch:
             self._log.warning("Redis did not answer, trying again", error=str(error))
             for place in list(self.places.at):
                 self.places.lose(place)
+            await asyncio.sleep(RETRY_AFTER_S)
+        except KafkaError as error:
+            if not passes(error):
+                raise
+            self._log.warning("the brokers do not answer, trying again", error=repr(error))
             await asyncio.sleep(RETRY_AFTER_S)
 
     async def _look(self) -> None:

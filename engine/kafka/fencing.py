@@ -20,14 +20,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Collection
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaTimeoutError, OutOfOrderSequenceNumber, ProducerFenced
+from aiokafka.errors import OutOfOrderSequenceNumber, ProducerFenced
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from engine.contracts.errors import SellableError
-from engine.kafka.clients import make_producer, start_patiently
+from engine.kafka.clients import make_producer
+from engine.kafka.patience import patiently
 from engine.kafka.settings import KafkaSettings
 
 CLAIM_TIMEOUT_MS: Final = 60_000
@@ -58,7 +60,7 @@ async def claim(settings: KafkaSettings, name: str, places: Collection[TopicPart
         FencedError: another one did the same meanwhile.
         KafkaError: the brokers refuse.
     """
-    return await _show(settings, name, None, places)
+    return await patiently(partial(_show, settings, name, None, places))
 
 
 async def renew(
@@ -70,7 +72,7 @@ async def renew(
         FencedError: another one owns the name by now.
         KafkaError: the brokers refuse.
     """
-    await _show(settings, identity.name, identity, places)
+    await patiently(partial(_show, settings, identity.name, identity, places))
 
 
 async def _show(
@@ -89,7 +91,7 @@ async def _show(
     if identity is not None:
         manager.set_pid_and_epoch(identity.producer_id, identity.epoch)
     try:
-        await start_patiently(producer)
+        await producer.start()
         await _empty_transaction(producer, places)
         # This one cannot begin before the markers of the first are written.
         await _empty_transaction(producer, list(places)[:1])
@@ -121,7 +123,7 @@ async def fenced_producer(
     producer._message_accumulator._batch_ttl = math.inf
     producer._txn_manager.set_pid_and_epoch(identity.producer_id, identity.epoch)
     try:
-        await start_patiently(producer)
+        await patiently(producer.start)
     except BaseException:
         await producer.stop()
         raise
@@ -133,15 +135,18 @@ async def send_batch(
 ) -> Awaitable[Any]:
     """Hand a batch to a producer; returns what awaits its delivery.
 
-    aiokafka takes one batch of a partition at a time, and none while the one before waits for
-    brokers that are away: then this waits as well.
+    aiokafka takes one batch of a partition at a time, none while the one before waits for brokers
+    that are away, and none before it has heard of the topic: then this waits as well.
+
+    Raises:
+        KafkaError: the brokers refuse.
     """
-    while True:
-        try:
-            sent: Awaitable[Any] = await producer.send_batch(batch, topic, partition=partition)
-        except KafkaTimeoutError:
-            continue  # nothing was taken
+
+    async def hand_over() -> Awaitable[Any]:
+        sent: Awaitable[Any] = await producer.send_batch(batch, topic, partition=partition)
         return sent
+
+    return await patiently(hand_over)  # after an error nothing was taken
 
 
 def fenced(name: str) -> FencedError:

@@ -29,7 +29,7 @@ from engine.kafka.catalogue import (
     OUTCOMES,
     RESERVATIONS,
 )
-from engine.kafka.clients import make_member, make_producer
+from engine.kafka.clients import make_member, make_producer, stop_client
 from engine.kafka.lag import Lag
 from engine.kafka.routing import Router
 from engine.kafka.running import (
@@ -93,7 +93,12 @@ async def ingest(settings: KafkaSettings, metrics: WorkerMetrics, stop: asyncio.
     sending = Sending(producer, settings.topic(ENVELOPES), partitions, settings, metrics)
     worker = _Ingest(settings, metrics, member, sending, announcer, Router(partitions))
     async with AsyncExitStack() as ending:
-        for end in (producer.stop, member.stop, partial(announcer.lead, False), sending.close):
+        for end in (
+            producer.stop,
+            partial(stop_client, member),
+            partial(announcer.lead, False),
+            sending.close,
+        ):
             ending.push_async_callback(end)
         await producer.start()
         await worker.start(stop)

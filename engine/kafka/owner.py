@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -38,6 +39,7 @@ from engine.kafka.ledger_snapshot import ledger_snapshot
 from engine.kafka.orders import MOVEMENT
 from engine.kafka.outbox import Outbox, Sender
 from engine.kafka.partition import RULES, Partition
+from engine.kafka.patience import patiently
 from engine.kafka.rules_content import read_rules
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.step_figures import StepFigures
@@ -233,9 +235,9 @@ class Owner:
 
     async def _append_time(self) -> Appended:
         topic = self._settings.topic(ENVELOPES)
+        send = partial(self._producer.send, topic, encode_time(), partition=self.partition.number)
         try:
-            sent = await self._producer.send(topic, encode_time(), partition=self.partition.number)
-            told = await sent
+            told = await (await patiently(send))
         except (ProducerFenced, OutOfOrderSequenceNumber) as error:
             raise fenced(f"{topic}/{self.partition.number}") from error
         return Appended(told.offset, told.timestamp * MICROSECONDS_PER_MS)

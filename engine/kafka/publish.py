@@ -21,9 +21,10 @@ from aiokafka.structs import TopicPartition
 
 from engine.kafka.catalogue import ENVELOPES, QUANTITIES, STANDINGS, of_channel
 from engine.kafka.channel_owner import ChannelOwner
-from engine.kafka.clients import make_member
+from engine.kafka.clients import make_member, stop_client
 from engine.kafka.contents import Contents
 from engine.kafka.partitioning import murmur2
+from engine.kafka.patience import passes
 from engine.kafka.running import (
     check_topics,
     ledger_partitions,
@@ -103,7 +104,7 @@ async def publish(settings: KafkaSettings, metrics: WorkerMetrics, stop: asyncio
         settings, KIND, partition_assignment_strategy=(WholeTopics,), max_poll_records=1
     )
     async with AsyncExitStack() as ending:
-        ending.push_async_callback(member.stop)
+        ending.push_async_callback(stop_client, member)
         ending.push_async_callback(worker.stop)
         await member.start()
         prefix = settings.topic(of_channel(QUANTITIES, ""))
@@ -125,6 +126,8 @@ class Publishing:
         self._contents = Contents(settings)
         self._prefix = settings.topic(of_channel(QUANTITIES, ""))
         self._owners: dict[str, tuple[ChannelOwner, asyncio.Task[None]]] = {}
+        self._is_resting = False
+        self._log = structlog.get_logger("sellable.publish")
 
     def listener(self, member: AIOKafkaConsumer) -> ConsumerRebalanceListener:
         """What a rebalance of the group tells."""
@@ -132,6 +135,7 @@ class Publishing:
 
     async def rest(self) -> None:
         """Publish nothing while it is being settled who owns what."""
+        self._is_resting = True
         for owner, _ in self._owners.values():
             await owner.rest()
 
@@ -139,22 +143,32 @@ class Publishing:
         """Serve the channels of these topics, and no others."""
         channels = {topic.removeprefix(self._prefix) for topic in topics}
         await self._cancel([channel for channel in self._owners if channel not in channels])
+        self._is_resting = False
         for owner, _ in self._owners.values():
             owner.resume()
         for channel in sorted(channels - self._owners.keys()):
-            owner = ChannelOwner(self._settings, channel, self._contents, self._metrics)
-            self._owners[channel] = owner, asyncio.create_task(owner.run())
+            self._serve(channel)
 
     def check(self) -> None:
-        """See that all channels are served.
+        """See that all channels are served; what the brokers could not do for a while is done anew.
 
         Raises:
             FencedError: another worker owns one by now.
             KafkaError: the brokers refuse.
         """
-        for _, task in self._owners.values():
-            if task.done():
+        for channel, (_, task) in list(self._owners.items()):
+            if not task.done():
+                continue
+            error = task.exception()
+            if error is None or not passes(error):
                 task.result()
+            elif not self._is_resting:  # it may be another worker's by now
+                self._log.warning("a channel is taken up anew", channel=channel, error=repr(error))
+                self._serve(channel)
+
+    def _serve(self, channel: str) -> None:
+        owner = ChannelOwner(self._settings, channel, self._contents, self._metrics)
+        self._owners[channel] = owner, asyncio.create_task(owner.run())
 
     async def stop(self) -> None:
         """Let all channels go, once what is on its way has arrived."""

@@ -9,10 +9,11 @@ from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import KafkaError
 
 from engine.kafka.envelopes import encode_movements
 from engine.kafka.lanes import Lane, Source
+from engine.kafka.patience import passes
 from engine.kafka.routing import Part
 from engine.kafka.settings import KafkaSettings
 from engine.telemetry.metrics import WorkerMetrics
@@ -113,7 +114,7 @@ class Sending:
                 await self._producer.send_and_wait(self._topic, value, partition=partition)
                 break
             except KafkaError as error:
-                if not (error.retriable or isinstance(error, KafkaTimeoutError)):
+                if not passes(error):
                     self.failure = error
                     return
                 # The same bytes again: at worst they stand in the log twice, which their offsets

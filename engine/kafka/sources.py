@@ -8,7 +8,8 @@ is committed beside the offset and goes with every run.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -19,6 +20,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from engine.kafka.catalogue import OBSERVATIONS
 from engine.kafka.lanes import Source
+from engine.kafka.patience import passes, patiently
 
 UNKNOWN_OFFSET: Final = -1
 MS_PER_SECOND: Final = 1_000
@@ -97,11 +99,14 @@ class Sources(ConsumerRebalanceListener):  # type: ignore[misc]  # it has no typ
             KafkaError: the brokers refuse.
         """
         asked = list(places)
-        if not asked:
-            return
+        if asked:
+            await patiently(partial(self._prepare, asked))
+
+    async def _prepare(self, asked: Sequence[TopicPartition]) -> None:
         stored = await self._member._coordinator.fetch_committed_offsets(asked)
         first = await self._member.beginning_offsets(asked)
         after = await self._member.end_offsets(asked)
+        starts: dict[TopicPartition, tuple[Source, int]] = {}
         fresh: dict[TopicPartition, OffsetAndMetadata] = {}
         for place in asked:
             found = stored.get(place) or OffsetAndMetadata(UNKNOWN_OFFSET, "")
@@ -109,13 +114,17 @@ class Sources(ConsumerRebalanceListener):  # type: ignore[misc]  # it has no typ
             if str(incarnation) != found.metadata or start != found.offset:
                 fresh[place] = OffsetAndMetadata(start, str(incarnation))
             topic = place.topic.removeprefix(self._prefix)
-            self._known[place] = Source(place, topic, incarnation, topic == OBSERVATIONS)
-            self._read[place] = self._committed[place] = start
+            starts[place] = Source(place, topic, incarnation, topic == OBSERVATIONS), start
         # The incarnation is kept before the first message goes on under it.
         if fresh:
-            await self._member.commit(fresh)
-        for place in asked:
-            self._member.seek(place, self._read[place])
+            try:
+                await self._member.commit(fresh)
+            except (CommitFailedError, IllegalStateError):
+                return  # they have been given away meanwhile: whoever has them now finds out
+        for place, (source, start) in starts.items():
+            self._known[place] = source
+            self._read[place] = self._committed[place] = start
+            self._member.seek(place, start)
 
     async def commit(self, open_offsets: Iterable[tuple[TopicPartition, int]]) -> None:
         """Commit for each source where what is not in the log yet starts."""
@@ -135,7 +144,7 @@ class Sources(ConsumerRebalanceListener):  # type: ignore[misc]  # it has no typ
         except (CommitFailedError, IllegalStateError):
             return  # they have been given away meanwhile: who has them now reads them again
         except KafkaError as error:
-            if not error.retriable:
+            if not passes(error):
                 raise
             self._log.warning("positions could not be committed, trying again", error=str(error))
             return

@@ -18,6 +18,8 @@ from tests.kafka.test_end_to_end import comes_to_rest, engine_with, flow
 MOVEMENTS = 3_000
 PAUSE_S = 0.5
 """Between two chunks of a hundred: all in all the movements flow for some 15 seconds."""
+REQUEST_TIMEOUT_MS = 3_000
+"""Shorter than the broker is away."""
 
 Act = tuple[float, Callable[[], None]]
 
@@ -76,11 +78,11 @@ async def test_every_kind_of_worker_is_killed_once_while_movements_flow(
 async def test_a_broker_that_dies_and_comes_back_stops_nobody(
     own_broker: Broker, make_own_settings: MakeSettings, tmp_path: Path
 ) -> None:
-    """All workers wait for it, and go on by themselves."""
+    """All workers wait for it, for longer than a request may take, and go on by themselves."""
     settings = await engine_with(make_own_settings, RULES)
     lines = of_generator(seed=23, size=MOVEMENTS, skus=60)
     with Fleet(settings, tmp_path) as fleet:
-        fleet.start("ingest", "publish", "ledger")
+        fleet.start("ingest", "publish", "ledger", request_timeout_ms=REQUEST_TIMEOUT_MS)
         flowing = asyncio.create_task(flow(settings, lines, 23, PAUSE_S))
         acts: list[Act] = [(3.0, own_broker.kill), (5.0, own_broker.start)]
         await play(flowing, acts)

@@ -8,8 +8,9 @@ import random
 import pytest
 
 from engine.kafka.catalogue import CONTENTS, wanted
-from engine.kafka.clients import START_AGAIN_S, make_producer, running
+from engine.kafka.clients import make_producer, running
 from engine.kafka.contents import Contents, DamagedContentError, name_of, write_content
+from engine.kafka.patience import AGAIN_AFTER_S
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import create
 from tests.kafka.broker import Broker
@@ -58,7 +59,7 @@ async def test_whoever_reads_a_content_waits_for_brokers_that_are_away(
         await write_content(producer, settings, FILES)
     own_broker.kill()
     reading = asyncio.create_task(Contents(settings).read(name_of(FILES)))
-    await asyncio.sleep(2 * START_AGAIN_S)
+    await asyncio.sleep(2 * AGAIN_AFTER_S)
     assert not reading.done()
     own_broker.start()
     assert await reading == FILES

@@ -138,3 +138,24 @@ async def test_an_owner_waits_for_a_partition_that_has_no_leader_yet(
     await sending
     assert [one.value for one in await read_all(settings, "exceptions")] == [b"before", b"after"]
     await producer.stop()
+
+
+async def test_an_owner_waits_for_a_topic_that_the_brokers_do_not_know_yet(
+    make_settings: MakeSettings,
+) -> None:
+    """Brokers that have just started know none of theirs for a while."""
+    settings = make_settings(request_timeout_ms=1_000)
+    await make_topics(settings)
+    producer = await fenced_producer(settings, await claim(settings, NAME, places(settings)))
+    sender = Sender(producer, 0, settings.topic)
+    place = TopicPartition(settings.topic("quantities.later"), 0)
+    waiting = [
+        asyncio.create_task(sender.send({"quantities.later": [(b"k", b"sent", [])]})),
+        asyncio.create_task(claim(settings, "another", [place])),
+    ]
+    await asyncio.sleep(3 * settings.request_timeout_ms / 1_000)
+    assert not any(task.done() for task in waiting)
+    await make_topics(settings, ("later",))
+    await asyncio.gather(*waiting)
+    assert await values(settings, "quantities.later") == [b"sent"]
+    await producer.stop()

@@ -7,8 +7,15 @@ import json
 import signal
 from pathlib import Path
 
+import pytest
+from aiokafka.errors import KafkaTimeoutError, ProducerFenced
+
+from engine.kafka.catalogue import QUANTITIES, of_channel
+from engine.kafka.channel_owner import ChannelOwner
 from engine.kafka.clients import make_producer, running
+from engine.kafka.publish import Publishing
 from engine.kafka.settings import KafkaSettings
+from engine.telemetry.metrics import WorkerMetrics
 from tests.kafka.cluster import PATIENCE_S, make_topics, read_all, worker
 from tests.kafka.conftest import MakeSettings
 from tests.kafka.processes import Child, until
@@ -186,3 +193,36 @@ async def test_workers_share_the_channels(make_settings: MakeSettings, tmp_path:
             await asyncio.sleep(0.2)
     for child in (one, keeper):
         assert child.stop() == 0, child.said()
+
+
+async def test_a_channel_is_taken_up_anew_after_an_error_that_passes(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But not while it is being settled whose it is; and never when another worker has it."""
+    ends: list[BaseException] = [KafkaTimeoutError(), KafkaTimeoutError(), ProducerFenced()]
+    runs = 0
+
+    async def run(_: ChannelOwner) -> None:
+        nonlocal runs
+        runs += 1
+        raise ends.pop(0)
+
+    monkeypatch.setattr(ChannelOwner, "run", run)
+    settings = make_settings()
+    worker = Publishing(settings, WorkerMetrics())
+    topic = settings.topic(of_channel(QUANTITIES, "web-shop"))
+    await worker.assign([topic])
+    await asyncio.sleep(0)
+    worker.check()
+    await asyncio.sleep(0)
+    assert runs == 2
+    await worker.rest()
+    worker.check()
+    await asyncio.sleep(0)
+    assert runs == 2
+    await worker.assign([topic])
+    worker.check()
+    await asyncio.sleep(0)
+    assert runs == 3
+    with pytest.raises(ProducerFenced):
+        worker.check()

@@ -23,7 +23,7 @@ from engine.contracts.answers import ChannelStanding
 from engine.contracts.instants import SECOND, format_instant
 from engine.kafka.catalogue import AVAILABILITY, ENVELOPES, STANDINGS, of_channel
 from engine.kafka.channel_standing import ChannelTold, read_standing
-from engine.kafka.clients import make_consumer
+from engine.kafka.clients import make_consumer, stop_client
 from engine.kafka.dispatch import name_of_place
 from engine.kafka.read_model import ReadModel
 from engine.kafka.settings import KafkaSettings
@@ -95,7 +95,7 @@ class Progress:
 
     async def close(self) -> None:
         """Let go of the brokers."""
-        await self._consumer.stop()
+        await stop_client(self._consumer)
 
     async def watch(self, rules: RuleSet) -> None:
         """Look once: what publish workers tell, and how far everything is.

@@ -23,7 +23,7 @@ from engine.contracts import records
 from engine.core.figures import Standing
 from engine.kafka.batches import Record, read_whole_records
 from engine.kafka.catalogue import CHANGELOG
-from engine.kafka.clients import make_consumer
+from engine.kafka.clients import make_consumer, stop_client
 from engine.kafka.ledger_record import (
     LEDGER,
     OUTBOX,
@@ -145,7 +145,7 @@ class Replica:
     async def close(self) -> None:
         """Let go of the brokers and of the files."""
         if self._consumer is not None:
-            await self._consumer.stop()
+            await stop_client(self._consumer)
         for table in self._tables:
             table.close()
 
