@@ -140,13 +140,6 @@ class UnconditionalError(UsageError):
     title = "If-Match is missing"
 
 
-class NotHereError(SellableError):
-    """The runtime that serves cannot do this."""
-
-    http_status = 501
-    title = "Not possible here"
-
-
 class ConflictError(DetailedError):
     """The request is sound, and the state of the stock or of a reservation does not allow it.
 

@@ -382,6 +382,5 @@ OPERATIONS: Final = (
         },
         writes=True,
         must_match=True,
-        problems=(501,),
     ),
 )

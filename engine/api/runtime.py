@@ -137,7 +137,7 @@ class Runtime(Protocol):
             RulesChangedError: other rules are in force than were expected.
             SettingsError: they change settings, and may not.
             RulesConflictError: they cannot be published here.
-            NotHereError: rules are published in another way.
+            UnknownOutcomeError: nobody has told in time what became of it.
         """
         ...
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from engine.contracts import records
@@ -116,15 +118,7 @@ class Parts:
         Raises:
             UsageError: with them the data folder has seen more than one byte can name.
         """
-        seen = self.standing.channels
-        new = [channel.name for channel in rules.channels if channel.name not in seen]
-        if len(seen) + len(new) > MAX_CHANNELS:
-            raise UsageError(
-                f"with these rules the data folder would have seen {len(seen) + len(new)} "
-                f"channels, more than the {MAX_CHANNELS} that it can hold",
-                "Start a new data folder, or give retired channels' names back to use.",
-            )
-        return new
+        return unseen_channels(self.standing.channels, rules)
 
     def _use_tick(self, tick: int) -> None:
         """Let ticks have another length; those of it that the clock has reached have passed."""
@@ -227,3 +221,19 @@ class Parts:
 
 def _read_standing(stored: bytes) -> Standing:
     return msgspec.msgpack.decode(stored, type=Standing)
+
+
+def unseen_channels(seen: Collection[str], rules: RuleSet) -> list[str]:
+    """The names of channels that were never seen before.
+
+    Raises:
+        UsageError: with them the data folder has seen more than one byte can name.
+    """
+    new = [channel.name for channel in rules.channels if channel.name not in seen]
+    if len(seen) + len(new) > MAX_CHANNELS:
+        raise UsageError(
+            f"with these rules the data folder would have seen {len(seen) + len(new)} "
+            f"channels, more than the {MAX_CHANNELS} that it can hold",
+            "Start a new data folder, or give retired channels' names back to use.",
+        )
+    return new

@@ -134,11 +134,7 @@ class RulesDesk:
         before = engine.rules.fingerprint
         check_expected(before, ready.order.expected)
         if not ready.order.settings_too and rules.settings != engine.rules.settings:
-            raise SettingsError(
-                "with these rules the engine's settings would be others than those in force",
-                "Nothing was published. Leave engine.yaml out, or send it as it is in force; "
-                "operators change settings.",
-            )
+            raise other_settings()
         if is_outdated(folder, prepared):
             raise RulesConflictError(
                 "files that were to stay have changed in the rules folder meanwhile",
@@ -192,6 +188,15 @@ def check_expected(fingerprint: str, expected: Collection[str] | None) -> None:
     """
     if expected is not None and fingerprint not in expected:
         raise RulesChangedError(fingerprint)
+
+
+def other_settings() -> SettingsError:
+    """The error for rules that bring other settings, from somebody who may not change them."""
+    return SettingsError(
+        "with these rules the engine's settings would be others than those in force",
+        "Nothing was published. Leave engine.yaml out, or send it as it is in force; operators "
+        "change settings.",
+    )
 
 
 def finish_if_possible(folder: Path) -> None:

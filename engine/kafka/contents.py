@@ -10,7 +10,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import zstandard
@@ -25,7 +25,9 @@ from engine.kafka.settings import KafkaSettings
 CHUNK_BYTES: Final = 512 * 1024
 KEPT_CONTENTS: Final = 4
 POLL_MS: Final = 500
-CURRENT_RULES: Final = b"current/rules"
+IN_FORCE: Final = b"current/rules"
+BASE: Final = b"current/base"
+FOLDER: Final = b"current/folder"
 
 Files = Mapping[str, bytes]
 
@@ -34,6 +36,19 @@ class DamagedContentError(CorruptStateError):
     """A content in `control.contents` is not what its name says."""
 
     title = "A content is damaged"
+
+
+class Pointers(NamedTuple):
+    """Names of contents, None where none was noted yet.
+
+    `in_force` is of the rules that were put into every partition of the ledger's log last, `base`
+    of the files they were made of, before the catalogue topics were laid over them, and `folder` of
+    what the rules folder held when it was taken up last.
+    """
+
+    in_force: str | None
+    base: str | None
+    folder: str | None
 
 
 class Chunk(msgspec.Struct, array_like=True, frozen=True):
@@ -66,34 +81,34 @@ async def write_content(producer: AIOKafkaProducer, settings: KafkaSettings, fil
     return name
 
 
-async def point(producer: AIOKafkaProducer, settings: KafkaSettings, name: str) -> None:
-    """Note that the rules of this name are in every partition of the ledger's log.
+async def point(
+    producer: AIOKafkaProducer, settings: KafkaSettings, name: str, key: bytes = IN_FORCE
+) -> None:
+    """Note the name of a content under one of the keys of `Pointers`.
 
     Raises:
         KafkaError: it could not be written.
     """
-    await producer.send_and_wait(
-        settings.topic(CONTENTS), name.encode(), key=CURRENT_RULES, partition=0
-    )
+    await producer.send_and_wait(settings.topic(CONTENTS), name.encode(), key=key, partition=0)
 
 
-async def pointed(settings: KafkaSettings) -> str | None:
-    """The name of the rules that were put into every partition last, None before the first.
+async def pointers(settings: KafkaSettings) -> Pointers:
+    """The names that were noted last.
 
     Raises:
         KafkaError: the brokers refuse.
     """
     place = TopicPartition(settings.topic(CONTENTS), 0)
-    found: str | None = None
+    found: dict[bytes, str] = {}
     async with running(make_consumer(settings, "contents"), patient=True) as consumer:
         consumer.assign([place])
         end = (await consumer.end_offsets([place]))[place]
         await consumer.seek_to_beginning(place)
         while await consumer.position(place) < end:
             for record in (await consumer.getmany(timeout_ms=POLL_MS)).get(place, ()):
-                if record.key == CURRENT_RULES and record.value is not None:
-                    found = record.value.decode()
-    return found
+                if record.key in (IN_FORCE, BASE, FOLDER) and record.value is not None:
+                    found[record.key] = record.value.decode()
+    return Pointers(found.get(IN_FORCE), found.get(BASE), found.get(FOLDER))
 
 
 class Contents:

@@ -17,7 +17,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from engine.kafka.announce import Announcer, load_files, read_folder, rules_are_announced
+from engine.kafka.announce import Announcer, rules_are_announced
 from engine.kafka.batches import Batch, read_batches
 from engine.kafka.catalogue import (
     CATALOGUE_ITEMS,
@@ -41,6 +41,7 @@ from engine.kafka.running import (
 from engine.kafka.sending import MS_PER_SECOND, Sending
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.sources import Sources
+from engine.rules.loader import load_rules
 from engine.telemetry.metrics import WorkerMetrics, served
 
 KIND: Final = "ingest"
@@ -84,7 +85,7 @@ async def ingest(settings: KafkaSettings, metrics: WorkerMetrics, stop: asyncio.
         KafkaError: the brokers refuse.
     """
     log = structlog.get_logger("sellable.ingest").bind(worker=settings.worker_id)
-    load_files(read_folder(settings))  # with mistakes in the rules nothing is started
+    load_rules(settings.rules, settings.overrides)  # with mistakes in the rules nothing is started
     partitions = await ledger_partitions(settings, (ENVELOPES, CHANGELOG))
     await check_topics(settings, (CONTENTS, CATALOGUE_LOCATIONS, CATALOGUE_ITEMS))
     producer = make_producer(settings, KIND)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from engine.kafka.announce import load_files
 from engine.kafka.contents import Contents
+from engine.kafka.rules_files import load_files
 from engine.rules.mistakes import Mistakes, RulesError
 from engine.rules.model import Catalogue, Settings
 from engine.rules.ruleset import RuleSet

@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -44,6 +44,7 @@ _NAME: Final = re.compile(RULES_FILE_PATTERN)
 # What is read, or would stop a folder from being read for its suffix.
 _READ: Final = ("channels.y*ml", "engine.y*ml", "*.rules.y*ml", LOCATIONS_FILE, ITEMS_FILE)
 _CASES_READ: Final = ("*.yaml", "*.yml")
+_CASES: Final = f"{CASES_FOLDER}/"
 
 
 # When a file was changed last, in nanoseconds since the Unix epoch, and its length in bytes.
@@ -81,6 +82,13 @@ def files_of(folder: Path) -> list[Path]:
         OSError: the folder cannot be read.
     """
     return sorted(path for path in settled(folder).iterdir() if path.suffix in SUFFIXES)
+
+
+def stays(name: str, given: Collection[str]) -> bool:
+    """Whether a file of a rule set stays when others are given: cases stay or go as a whole."""
+    if name.startswith(_CASES):
+        return not any(each.startswith(_CASES) for each in given)
+    return name in OF_OTHERS and name not in given
 
 
 def assemble(files: Mapping[str, bytes], others: Path, into: Path) -> Prepared:
@@ -194,13 +202,7 @@ def look_of(path: Path) -> Look | None:
 
 def _what_stays(folder: Path, given: frozenset[str]) -> dict[str, Look | None]:
     """The files of a folder that stay when others are given, and what they look like."""
-    cases = f"{CASES_FOLDER}/"
-    cases_given = any(name.startswith(cases) for name in given)
-    return {
-        name: look_of(folder / name)
-        for name in names_in(folder)
-        if (name in OF_OTHERS and name not in given) or (name.startswith(cases) and not cases_given)
-    }
+    return {name: look_of(folder / name) for name in names_in(folder) if stays(name, given)}
 
 
 def _take_over(path: Path, to: Path) -> None:

@@ -1,55 +1,26 @@
-"""Publishing rules over HTTP to the embedded engine, and trying them while it is busy or ends."""
+"""Publishing rules over HTTP: in force when the answer comes, in place of what the caller knew."""
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from engine.embedded import rules_desk, rules_trial
-from engine.embedded.rules_watch import RulesWatch
-from engine.embedded.what_if import what_if
-from engine.rules.loader import load_rules
-from engine.rules.replacing import DECIDED, MOVED
-from tests.api.service_under_test import EmbeddedEngine, Shop, until
+from tests.api.service_under_test import EmbeddedEngine, Shop
 from tests.api.test_rules import CHANNELS, WALK_INS, try_out
 
 RULES = {"channels.yaml": CHANNELS, "a.rules.yaml": WALK_INS}
 
 
 @pytest.fixture
-def running(own: EmbeddedEngine) -> EmbeddedEngine:
-    """An engine that serves, whose rules nobody else changes."""
+def shop(own: EmbeddedEngine) -> Iterator[Shop]:
+    """A caller of an engine whose rules nobody else changes."""
     own.start()
-    return own
-
-
-@pytest.fixture
-def shop(running: EmbeddedEngine) -> Iterator[Shop]:
-    """A caller of it."""
-    made = Shop(running.url)
+    made = Shop(own.url)
     yield made
     made.close()
-
-
-def folder_of(engine: EmbeddedEngine) -> Path:
-    """Its rules folder."""
-    return engine.data.parent / "rules"
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """All files of a folder, hidden ones too."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def tag_of(shop: Shop) -> str:
@@ -71,10 +42,8 @@ def with_cap(cap: int) -> dict[str, str]:
     return {**RULES, "capped.rules.yaml": text}
 
 
-def test_rules_that_are_published_are_in_force_when_the_answer_comes(
-    running: EmbeddedEngine, shop: Shop
-) -> None:
-    """With their tag, on every key, and in the rules folder."""
+def test_rules_that_are_published_are_in_force_when_the_answer_comes(shop: Shop) -> None:
+    """With their tag, and on every key; what is not given of settings and master data stays."""
     sku = shop.stocked(9)
     shop.published(sku, "web-shop", 9)
     before = tag_of(shop)
@@ -91,14 +60,9 @@ def test_rules_that_are_published_are_in_force_when_the_answer_comes(
     explained = shop.http.get(f"/v1/explain?sku={sku}&channel=web-shop").json()
     assert explained["available"] == 3
     shop.published(sku, "web-shop", 3)
-    assert set(contents(folder_of(running))) == {*told["files"]["put"], *told["files"]["kept"]}
-    assert load_rules(folder_of(running)).fingerprint == told["fingerprint"]
-    running.stop()
-    running.start()
-    assert running.client.get("/v1/rules").json()["fingerprint"] == told["fingerprint"]
 
 
-def test_what_was_published_is_what_was_tried(running: EmbeddedEngine, shop: Shop) -> None:
+def test_what_was_published_is_what_was_tried(shop: Shop) -> None:
     """The fingerprints are the same, and nothing would change any more."""
     shop.stocked(9)
     tried = try_out(shop, with_cap(4)).json()
@@ -107,47 +71,9 @@ def test_what_was_published_is_what_was_tried(running: EmbeddedEngine, shop: Sho
     assert try_out(shop, with_cap(4)).json()["changed"] == 0
 
 
-def test_the_folder_is_not_read_again_for_what_was_published(
-    running: EmbeddedEngine, shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What somebody writes there afterwards is."""
-    looks: list[object] = []
-    look = RulesWatch.look
-
-    def watched(watch: RulesWatch) -> Any:
-        found = look(watch)
-        looks.append(found)
-        return found
-
-    monkeypatch.setattr(RulesWatch, "look", watched)
-    tag = put(shop, with_cap(3)).headers["etag"]
-    seen = len(looks)
-    until(lambda: len(looks) > seen)
-    assert not any(looks)
-    (folder_of(running) / "a.rules.yaml").unlink()
-    until(lambda: tag_of(shop) != tag)
-
-
-def test_a_publication_is_recorded_with_what_it_replaced(
-    running: EmbeddedEngine, shop: Shop
-) -> None:
-    """And what was refused, too; a trial is no write."""
-    try_out(shop, with_cap(3))
-    told = put(shop, with_cap(3)).json()
-    put(shop, with_cap(4), '"stale"')
-    lines = [json.loads(line) for line in (running.data / "audit.ndjson").read_text().splitlines()]
-    assert [(one["method"], one["path"], one["status"]) for one in lines] == [
-        ("PUT", "/v1/rules", 200),
-        ("PUT", "/v1/rules", 412),
-    ]
-    assert lines[0]["outcome"] == f"rules {told['fingerprint']} in place of {told['before']}"
-
-
-def test_who_does_not_say_what_is_replaced_replaces_nothing(
-    running: EmbeddedEngine, shop: Shop
-) -> None:
+def test_who_does_not_say_what_is_replaced_replaces_nothing(shop: Shop) -> None:
     """428 without If-Match, 412 with the tag of other rules, or with a weak one."""
-    before = contents(folder_of(running))
+    before = tag_of(shop)
     answer = shop.http.put("/v1/rules", json={"files": with_cap(3)})
     assert (answer.status_code, answer.json()["title"]) == (428, "If-Match is missing")
     for tag in ("nonsense", '"open', '"a" "b"'):
@@ -157,53 +83,37 @@ def test_who_does_not_say_what_is_replaced_replaces_nothing(
         answer = put(shop, with_cap(3), tag)
         assert answer.status_code == 412
         assert answer.headers["etag"] == tag_of(shop) == f'"{answer.json()["fingerprint"]}"'
-    assert contents(folder_of(running)) == before
+    assert tag_of(shop) == before
     assert put(shop, with_cap(3), f'"other", {tag_of(shop)}').status_code == 200
     assert put(shop, with_cap(4), "*").status_code == 200
 
 
-def test_of_many_who_replace_the_same_rules_one_does(running: EmbeddedEngine, shop: Shop) -> None:
-    """The others are told that somebody was quicker; the folder holds one whole set."""
+def test_of_many_who_replace_the_same_rules_one_does(shop: Shop) -> None:
+    """The others are told that somebody was quicker."""
     tag = tag_of(shop)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda cap: put(shop, with_cap(cap), tag), range(8)))
     assert sorted(answer.status_code for answer in answers) == [200, *[412] * 7]
     (done,) = (answer for answer in answers if answer.status_code == 200)
-    assert load_rules(folder_of(running)).fingerprint == done.json()["fingerprint"]
     assert tag_of(shop) == done.headers["etag"]
-    assert set(contents(folder_of(running))) >= set(with_cap(0))
-    assert not [name for name in contents(folder_of(running)) if name.startswith(".")]
 
 
-def test_whoever_has_just_written_into_the_folder_was_quicker(
-    running: EmbeddedEngine, shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also when the engine has not looked at it yet."""
+def test_broken_rules_change_nothing(shop: Shop) -> None:
+    """Every mistake is told, those of cases too."""
     tag = tag_of(shop)
-    monkeypatch.setattr(RulesWatch, "changed", lambda _: None)
-    (folder_of(running) / "more.rules.yaml").write_text("rules: [{name: more, cap: 1}]\n")
-    answer = put(shop, with_cap(3), tag)
-    assert answer.status_code == 412
-    assert tag_of(shop) == answer.headers["etag"] != tag
-    assert (folder_of(running) / "more.rules.yaml").exists()
-
-
-def test_broken_rules_change_nothing(running: EmbeddedEngine, shop: Shop) -> None:
-    """Neither what is in force nor the folder; every mistake is told, of what stays as well."""
-    (folder_of(running) / "items.csv").write_text("sku\n")
-    before, tag = contents(folder_of(running)), tag_of(shop)
-    answer = put(shop, {**RULES, "b.rules.yaml": "rules:\n- {name: kept for walk-ins}\n"})
+    broken = {"b.rules.yaml": "rules:\n- {name: kept for walk-ins}\n", "tests/a.yaml": "cases: 7\n"}
+    answer = put(shop, {**RULES, **broken})
     told = answer.json()
     assert (answer.status_code, told["title"]) == (422, "The rules have mistakes")
-    assert {one["file"] for one in told["mistakes"]} == {"b.rules.yaml", "items.csv"}
-    assert (contents(folder_of(running)), tag_of(shop)) == (before, tag)
+    assert {one["file"] for one in told["mistakes"]} == {"b.rules.yaml", "tests/a.yaml"}
+    assert tag_of(shop) == tag
 
 
-def test_rules_that_fail_their_cases_are_not_published(running: EmbeddedEngine, shop: Shop) -> None:
+def test_rules_that_fail_their_cases_are_not_published(shop: Shop) -> None:
     """Those that are sent, or, when none are, those that are there."""
     case = "cases:\n- {name: ten, sku: A, channel: web-shop, stock: {DC: 10}, expect: {available: "
     files = {**with_cap(3), "tests/a.yaml": case + "10}}\n"}
-    before, tag = contents(folder_of(running)), tag_of(shop)
+    tag = tag_of(shop)
     answer = put(shop, files)
     told = answer.json()
     assert (answer.status_code, told["title"]) == (422, "The rules fail their cases")
@@ -215,7 +125,7 @@ def test_rules_that_fail_their_cases_are_not_published(running: EmbeddedEngine, 
             "differences": [{"what": "available", "expected": "10", "actual": "3"}],
         }
     ]
-    assert (contents(folder_of(running)), tag_of(shop)) == (before, tag)
+    assert tag_of(shop) == tag
     assert put(shop, {**files, "tests/a.yaml": case + "3}}\n"}).json()["cases"] == 1
     assert put(shop, with_cap(4)).json()["failed"][0]["differences"][0]["actual"] == "4"
     answer = put(shop, {**with_cap(4), "tests/none.yaml": ""})
@@ -223,154 +133,13 @@ def test_rules_that_fail_their_cases_are_not_published(running: EmbeddedEngine, 
     assert answer.json()["files"]["removed"] == ["tests/a.yaml"]
 
 
-def test_a_folder_that_was_broken_is_mended_by_publishing(
-    running: EmbeddedEngine, shop: Shop
-) -> None:
-    """What nobody could use is replaced; files that were of no use for their suffix go too."""
-    (folder_of(running) / "channels.yaml").write_text("channels: [")
-    (folder_of(running) / "lost.rules.yml").write_text("rules: []\n")
-    answer = put(shop, with_cap(3))
-    assert answer.status_code == 200
-    assert "lost.rules.yml" in answer.json()["files"]["removed"]
-    assert load_rules(folder_of(running)).fingerprint == answer.json()["fingerprint"]
-
-
-def test_a_folder_that_cannot_be_written_is_told(
-    running: EmbeddedEngine, shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Before, or when it is decided; the engine goes on with the rules that it has."""
-
-    def refuse(*_: object) -> None:
-        raise PermissionError(1, "Permission denied")
-
+def test_more_channels_than_can_be_held_are_refused(shop: Shop) -> None:
+    """The rules in force stay."""
     tag = tag_of(shop)
-    for step in ("prepare", "decide"):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(rules_desk, step, refuse)
-            answer = put(shop, with_cap(3))
-        assert (answer.status_code, answer.json()["title"]) == (
-            409,
-            "The rules cannot be published here",
-        )
-        assert "Permission denied" in answer.json()["detail"]
-    assert tag_of(shop) == tag
-    assert not [name for name in contents(folder_of(running)) if name.startswith(".")]
-
-
-def test_a_file_that_was_to_stay_and_changes_meanwhile_stops_the_publication(
-    running: EmbeddedEngine, shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It was checked with another one."""
-    make_ready = rules_desk.make_ready
-
-    def slowly(*given: Any) -> Any:
-        ready = make_ready(*given)
-        (folder_of(running) / "items.csv").write_text("sku,category,brand,tags\n\n\n")
-        return ready
-
-    monkeypatch.setattr("engine.api.embedded.make_ready", slowly)
-    answer = put(shop, with_cap(3), "*")
-    assert answer.status_code == 409
-    assert "meanwhile" in answer.json()["detail"]
-    assert not [name for name in contents(folder_of(running)) if name.startswith(".")]
-
-
-def test_more_channels_than_a_data_folder_can_hold_are_refused(
-    running: EmbeddedEngine, shop: Shop
-) -> None:
-    """The folder says what it said."""
-    before = contents(folder_of(running))
     many = "channels:\n" + "".join(f"  c-{number}: {{}}\n" for number in range(256))
     answer = put(shop, {"channels.yaml": many})
-    assert answer.status_code == 409
-    assert contents(folder_of(running)) == before
-
-
-def test_files_that_cannot_be_moved_into_place_are_read_from_where_they_are(
-    running: EmbeddedEngine, shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The rules are decided, in force, and found by a restart, which moves them."""
-
-    def refuse(_: Path) -> None:
-        raise OSError(28, "No space left on device")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rules_desk, "finish", refuse)
-        answer = put(shop, with_cap(3))
-    assert answer.status_code == 200
-    folder = folder_of(running)
-    assert (folder / DECIDED).is_dir()
-    assert tag_of(shop) == answer.headers["etag"]
-    assert load_rules(folder).fingerprint == answer.json()["fingerprint"]
-    rules_desk.finish_if_possible(folder)
-    assert not (folder / DECIDED).exists()
-    assert not (folder / MOVED).exists()
-    assert load_rules(folder).fingerprint == answer.json()["fingerprint"]
-    assert put(shop, with_cap(4)).status_code == 200
-
-
-# --- trying beside a busy engine ---------------------------------------------------------------
-
-
-@pytest.fixture
-def slow_trial(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Lets trials go on until this is set; `begun` is waited for."""
-    go_on, begun = threading.Event(), threading.Event()
-
-    def slowly(*given: Any) -> Iterator[Any]:
-        compared = list(what_if(*given))
-        begun.set()
-        while not go_on.is_set():
-            yield compared[0]
-
-    monkeypatch.setattr(rules_trial, "what_if", slowly)
-    monkeypatch.setattr(rules_trial, "WORK_SECONDS", 0.0)
-    go_on.begun = begun  # type: ignore[attr-defined]
-    yield go_on
-    go_on.set()
-
-
-@pytest.fixture
-def trying(
-    running: EmbeddedEngine, shop: Shop, slow_trial: Any
-) -> Iterator[Callable[[], httpx.Response]]:
-    """A trial that goes on until it is let; what this returns is its answer."""
-    shop.stocked(3)
-    with ThreadPoolExecutor(1) as pool, httpx.Client(base_url=running.url, timeout=60) as client:
-        call = pool.submit(client.post, "/v1/rules/what-if", json={"files": RULES})
-        slow_trial.begun.wait()
-        yield call.result
-        slow_trial.set()
-
-
-def test_while_rules_are_tried_the_engine_serves_everything_but_another_trial(
-    running: EmbeddedEngine, shop: Shop, trying: Callable[[], httpx.Response], slow_trial: Any
-) -> None:
-    """Writes, lookups, and even new rules."""
-    busy = try_out(shop, RULES)
-    assert (busy.status_code, busy.json()["title"]) == (503, "The engine is busy")
-    assert int(busy.headers["retry-after"]) >= 1
-    sku = shop.stocked(5)
-    assert shop.reserve(sku, 2).status_code == 201
-    assert put(shop, with_cap(3)).status_code == 200
-    slow_trial.set()
-    assert trying().status_code == 200
-    assert try_out(shop, RULES).status_code == 200
-
-
-def test_an_engine_that_ends_leaves_a_trial(
-    running: EmbeddedEngine, trying: Callable[[], httpx.Response]
-) -> None:
-    """Its caller is told so."""
-    running.stop()
-    answer = trying()
-    assert (answer.status_code, answer.json()["title"]) == (503, "The engine is not serving")
-
-
-def test_before_the_engine_serves_nothing_is_tried_or_published(own: EmbeddedEngine) -> None:
-    """As with every other call."""
-    own.start_server()
-    answer = own.client.post("/v1/rules/what-if", json={"files": RULES})
-    assert answer.status_code == 503
-    answer = own.client.put("/v1/rules", json={"files": RULES}, headers={"If-Match": "*"})
-    assert answer.status_code == 503
+    assert (answer.status_code, answer.json()["title"]) == (
+        409,
+        "The rules cannot be published here",
+    )
+    assert tag_of(shop) == tag

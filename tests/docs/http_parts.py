@@ -85,7 +85,6 @@ def problems() -> str:
         errors.RateError,
         errors.FaultError,
         errors.UnconditionalError,
-        errors.NotHereError,
         CasesFailedError,
         SettingsError,
         RulesChangedError,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from structlog.testing import capture_logs
 
-from engine.kafka.announce import load_files
-from engine.kafka.catalogue import of_channel, wanted
+from engine.kafka.catalogue import CONTENTS, of_channel, wanted
 from engine.kafka.clients import make_producer, running
-from engine.kafka.contents import Contents, point
+from engine.kafka.contents import BASE, Contents, point, write_content
 from engine.kafka.envelopes import ControlEntry
+from engine.kafka.rules_files import OVERRIDES_FILE, load_files
+from engine.kafka.rules_keeper import replace
+from engine.kafka.rules_orders import CHANGED, ORDERED, SETTINGS, UNUSABLE, Verdict, order_rules
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import partitions_of
 from engine.rules.model import Item, Location
@@ -153,3 +155,140 @@ def test_every_topic_of_the_catalogue_has_a_name_of_its_own(make_settings: MakeS
     """Also on a cluster that several engines share."""
     names = [each.name for each in wanted(make_settings(), ["a", "b"])]
     assert len(set(names)) == len(names)
+
+
+# --- orders of others --------------------------------------------------------------------------
+
+PUBLISHED = {"channels.yaml": b"channels: {web-shop: {}}\n", "a.rules.yaml": b"rules: []\n"}
+
+
+async def published(settings: KafkaSettings, files: Mapping[str, bytes] = PUBLISHED) -> Verdict:
+    """Have rules published in place of any others."""
+    async with asyncio.timeout(PATIENCE_S):
+        verdict = await order_rules(settings, files, None, settings_too=False)
+    assert verdict.refusal is None, verdict
+    return verdict
+
+
+async def test_what_was_published_stays_until_the_folder_says_something_new(
+    make_settings: MakeSettings,
+) -> None:
+    """Through another leader and a change of the catalogue topics, which are laid over it."""
+    settings = make_settings(overrides={"publish_tick": "500ms"})
+    write_rules(
+        settings.rules,
+        **{
+            "b.rules.yaml": "rules: []\n",
+            "locations.csv": "location,type,region,tags\nL,store,,\n",
+        },
+    )
+    await make_topics(settings)
+    async with Log(settings) as log:
+        async with ingesting(settings):
+            await rules_after(log, settings, 1)
+            verdict = await published(settings)
+            second = await rules_after(log, settings, 2)
+        assert second.fingerprint == verdict.fingerprint
+        assert second.settings.publish_tick == 500_000
+        assert verdict.put == sorted(PUBLISHED)
+        assert (verdict.kept, verdict.removed) == (["locations.csv"], ["b.rules.yaml"])
+        async with ingesting(settings):
+            await tell(settings, "catalogue.items", "A", {"sku": "A", "category": "toys"})
+            third = await rules_after(log, settings, 3)
+            assert third.catalogue.items["A"].category == "toys"
+            assert [channel.name for channel in third.channels] == ["web-shop"]
+            (settings.rules / "channels.yaml").write_text(CHANNELS)
+            fourth = await rules_after(log, settings, 4)
+        assert [channel.name for channel in fourth.channels] == ["web-shop", "kiosk"]
+        assert fourth.catalogue.items["A"].category == "toys"
+
+
+async def test_orders_that_cannot_be_followed_are_refused_and_change_nothing(
+    make_settings: MakeSettings,
+) -> None:
+    """Other rules are in force, settings would change, or they have mistakes."""
+    settings = make_settings()
+    write_rules(settings.rules)
+    await make_topics(settings)
+    ticking = {**PUBLISHED, "engine.yaml": b"publish_tick: 2s\n"}
+    async with ingesting(settings), Log(settings) as log:
+        first = await rules_after(log, settings, 1)
+        refused = [
+            await order_rules(settings, files, expected, settings_too=False)
+            for files, expected in (
+                (PUBLISHED, ["another"]),
+                (ticking, None),
+                ({"channels.yaml": b"channels: ["}, None),
+            )
+        ]
+        assert [each.refusal for each in refused] == [CHANGED, SETTINGS, UNUSABLE]
+        assert {each.before for each in refused} == {first.fingerprint}
+        assert "channels.yaml" in refused[2].reason
+        done = await order_rules(settings, ticking, [first.fingerprint], settings_too=True)
+        assert (done.refusal, done.before) == (None, first.fingerprint)
+        second = await rules_after(log, settings, 2)
+    assert second.settings.publish_tick == 2_000_000
+    assert {len(names) for names in announced(log).values()} == {2}
+
+
+async def test_what_a_leader_had_taken_up_when_it_died_is_announced_by_the_next(
+    make_settings: MakeSettings,
+) -> None:
+    """The base is noted before any partition hears of it."""
+    settings = make_settings()
+    write_rules(settings.rules)
+    await make_topics(settings)
+    async with Log(settings) as log:
+        async with ingesting(settings):
+            await rules_after(log, settings, 1)
+            await asyncio.sleep(1)
+        async with running(make_producer(settings, "test")) as producer:
+            name = await write_content(producer, settings, PUBLISHED)
+            await point(producer, settings, name, BASE)
+        async with ingesting(settings):
+            second = await rules_after(log, settings, 2)
+    assert second.fingerprint == load_files(PUBLISHED).fingerprint
+
+
+async def test_an_order_that_cannot_be_read_is_told_and_stops_nothing(
+    make_settings: MakeSettings,
+) -> None:
+    """Somebody else has written to the engine's own topic."""
+    settings = make_settings()
+    write_rules(settings.rules)
+    await make_topics(settings)
+    with capture_logs() as logs:
+        async with ingesting(settings), Log(settings) as log:
+            await rules_after(log, settings, 1)
+            async with running(make_producer(settings, "test")) as producer:
+                await producer.send_and_wait(
+                    settings.topic(CONTENTS), b"nonsense", key=ORDERED, partition=0
+                )
+            await until(log, lambda: any("cannot be read" in each["event"] for each in logs))
+            await published(settings)
+
+
+def test_files_are_replaced_as_in_a_folder() -> None:
+    """Channels and rules are those given; settings, catalogue and cases stay unless given."""
+    base = {
+        "channels.yaml": b"1",
+        "a.rules.yaml": b"1",
+        "engine.yaml": b"1",
+        "items.csv": b"1",
+        "tests/a.yaml": b"1",
+        OVERRIDES_FILE: b"{}",
+    }
+    done = replace(base, {"channels.yaml": b"2", "items.csv": b""})
+    assert done.files == {
+        "channels.yaml": b"2",
+        "engine.yaml": b"1",
+        "tests/a.yaml": b"1",
+        OVERRIDES_FILE: b"{}",
+    }
+    assert done.put == ["channels.yaml"]
+    assert done.kept == ["engine.yaml", "tests/a.yaml"]
+    assert done.removed == ["a.rules.yaml", "items.csv"]
+    assert replace(base, {"channels.yaml": b"2", "tests/none.yaml": b""}).removed == [
+        "a.rules.yaml",
+        "tests/a.yaml",
+    ]

@@ -9,9 +9,9 @@ from aiokafka.errors import KafkaError
 
 from engine.api.kafka.replica import Replica
 from engine.contracts.errors import CorruptStateError, SellableError
-from engine.kafka.announce import Unpacked
 from engine.kafka.contents import Contents
 from engine.kafka.rules_content import no_rules, read_rules
+from engine.kafka.rules_files import Unpacked
 from engine.kafka.settings import KafkaSettings
 from engine.rules.ruleset import RuleSet
 

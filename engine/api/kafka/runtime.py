@@ -16,12 +16,12 @@ import msgspec
 import structlog
 from aiokafka.errors import KafkaError
 
-from engine.api.errors import NotHereError
 from engine.api.figures import Figures, figures_of
 from engine.api.kafka import exceptions
 from engine.api.kafka.looking import Looking
 from engine.api.kafka.post import Parcelled, Post, Told
 from engine.api.kafka.progress import Progress
+from engine.api.kafka.publishing import Publishing
 from engine.api.kafka.remembered import Remembered
 from engine.api.kafka.replaying import Replaying
 from engine.api.kafka.replica import Replica
@@ -81,6 +81,7 @@ class _Parts:
         self.reserving = Reserving(self.post, self.replica, self.remembered)
         self.replaying = Replaying(settings, self.post, self.replica)
         self.trying = Trying(self.replica, self.rules)
+        self.publishing = Publishing(settings, self.replica, self.rules)
         self.router = Router(settings.partitions)
 
     async def watch(self) -> None:
@@ -174,13 +175,8 @@ class KafkaRuntime:
         return await self._writing.replaying.dismiss(exception, reason)
 
     async def publish_rules(self, order: RulesOrder) -> PublishedRules:
-        """Refuse: the ingest workers announce the rules of their folder, and would take it back."""
-        raise NotHereError(
-            "on Kafka rules are published by the ingest workers, from their rules folder",
-            "Nothing was published. Try the rules with POST /v1/rules/what-if, then bring them "
-            "into the rules folder of every ingest worker: the leading one checks and announces "
-            "them within seconds, and GET /v1/rules tells their ETag once they are in force.",
-        )
+        """Have the leading ingest worker announce other rules; answered when they are in force."""
+        return await self._writing.publishing.publish(order)
 
     # --- lookups -------------------------------------------------------------------------------
 

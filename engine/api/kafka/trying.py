@@ -26,7 +26,7 @@ from engine.embedded.rules_trial import (
 )
 from engine.embedded.view import View
 from engine.embedded.what_if import Compared, Tally, compare, told
-from engine.kafka.announce import Unpacked
+from engine.kafka.rules_files import Unpacked
 from engine.rules.checking import CheckedFolder
 from engine.rules.ruleset import RuleSet
 from engine.stores.base import StoreReader
