@@ -11,13 +11,13 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, Final
 
-import structlog
 import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
 from engine.api.binding import ListenError, Security
 from engine.api.protocol import LimitedProtocol
+from engine.telemetry.logs import hand_over
 
 KEEP_ALIVE_SECONDS: Final = 75
 STOP_SECONDS: Final = 10
@@ -97,22 +97,8 @@ class Server:
         await self._server.serve(sockets=[self._socket])
 
 
-class _ToStructlog(logging.Handler):
-    """Hands what uvicorn logs to the log that everything goes to."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Hand a record on."""
-        log = structlog.get_logger("sellable.http")
-        text = record.getMessage().strip()
-        if record.exc_info:
-            log.error(text, exc_info=record.exc_info)
-        elif record.levelno >= logging.WARNING:
-            log.warning(text)
-
-
 def _log_through_structlog() -> None:
     logger = logging.getLogger("uvicorn.error")
-    if not any(isinstance(handler, _ToStructlog) for handler in logger.handlers):
-        logger.handlers = [_ToStructlog()]
-        logger.propagate = False
-        logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    logger.setLevel(logging.WARNING)
+    hand_over(logger)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Collection
 from functools import wraps
 from pathlib import Path
@@ -34,6 +35,8 @@ def with_kafka_settings(command: Callable[..., None], leave_out: Collection[str]
     def called(**values: Any) -> None:
         config = values.pop(CONFIG)
         given = {name: values.pop(name) for name in names}
+        # What the client of the brokers logs is for workers, which have a log.
+        logging.getLogger("aiokafka").addHandler(logging.NullHandler())
         command(**values, **{GIVEN: load_settings(config, **given)})
 
     own = inspect.signature(command, eval_str=True)

@@ -41,11 +41,6 @@ class RefusedError(SellableError):
         self.exit_code = exit_code
 
 
-class _Problem(msgspec.Struct):
-    detail: str = ""
-    advice: str = ""
-
-
 class Remote:
     """A running engine."""
 
@@ -163,9 +158,11 @@ def quoted(text: str) -> str:
 
 
 def _refused(status: int, body: bytes) -> SellableError:
+    from engine.cli.problem import Problem  # what it needs of the rules is needed here alone
+
     try:
-        problem = msgspec.json.decode(body, type=_Problem)
+        problem = msgspec.json.decode(body, type=Problem)
     except msgspec.MsgspecError:
-        problem = _Problem(f"it answered {status}", "Check the address.")
+        problem = Problem(f"it answered {status}", "Check the address.")
     wrong = status in CLIENT_ERRORS
-    return RefusedError(problem.detail, problem.advice, EXIT_WRONG_CALL if wrong else EXIT_FAILED)
+    return RefusedError(problem.told(), problem.advice, EXIT_WRONG_CALL if wrong else EXIT_FAILED)

@@ -17,6 +17,7 @@ from engine.cli.kafka_settings import with_kafka_settings
 from engine.cli.options import AsJson
 from engine.cli.printing import counted, print_json, print_table, say
 from engine.contracts.errors import EXIT_FAILED
+from engine.embedded.inputs_files import check_path
 from engine.kafka.settings import KafkaSettings
 
 if TYPE_CHECKING:
@@ -188,6 +189,7 @@ def _opened(file: str) -> Iterator[BinaryIO]:
     if file == STDIN:
         yield sys.stdin.buffer
         return
+    check_path(file)
     with Path(file).open("rb") as lines:
         yield lines
 

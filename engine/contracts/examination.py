@@ -98,7 +98,10 @@ def _json_fault(line: bytes, noun: str, error: msgspec.DecodeError) -> str:
             f"{half[0].decode()} is one half of a character: write both halves one after the "
             "other, or the character itself in UTF-8"
         )
-    return f"this is not JSON: {error}; it begins {shown_bytes(line)}"
+    told = f"this is not JSON: {error}; it begins {shown_bytes(line)}"
+    if b"," in line and line.lstrip()[:1] not in (b"{", b"[", b'"'):
+        told += "; a row of a CSV file has as many cells as its header, and closes its quotes"
+    return told
 
 
 # ------------------------------------------------------------------------------------------ fields

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -76,6 +76,32 @@ class _Readable(msgspec.Struct):
     location: Any = None
     disposition: Any = None
     observed_at: Any = None
+
+
+class Identity(NamedTuple):
+    """Who a movement is, as far as its line says it in text."""
+
+    source: str | None = None
+    id: str | None = None
+    sku: str | None = None
+
+
+class _ReadableIdentity(msgspec.Struct):
+    source: Any = None
+    id: Any = None
+    sku: Any = None
+
+
+_decode_identity: Final = msgspec.json.Decoder(_ReadableIdentity).decode
+
+
+def identity_of(line: bytes) -> Identity:
+    """Read the identity of a refused line as far as it is text."""
+    try:
+        found = _decode_identity(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return Identity()
+    return Identity(_text(found.source), _text(found.id), _text(found.sku))
 
 
 _decode_readable: Final = msgspec.json.Decoder(_Readable).decode

@@ -19,14 +19,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.contracts.errors import CorruptStateError, SellableError, UsageError
-from engine.stores.base import StoreLockedError, StoreMissingError, StoreUnreachableError
+from engine.stores.base import StoreLockedError, StoreMissingError
+from engine.stores.folder_locks import (
+    ENGINE_LOCK_FILE,
+    WORKER_LOCK_FILE,
+    is_held,
+    unreachable,
+)
 from engine.stores.rocks import RocksReader, RocksStore
 
 FORMAT: Final = 1
 STATE: Final = "state"
 ORDERS: Final = "orders"
 FORMAT_FILE: Final = "format"
-LOCK_FILE: Final = "engine.lock"
 
 _ORDER_SUFFIX: Final = ".json"
 _ANSWER_SUFFIX: Final = ".answer"
@@ -77,7 +82,7 @@ def open_for_writing(path: Path) -> RocksStore:
         path.mkdir(parents=True, exist_ok=True)
         lock = _lock(path)
     except OSError as error:
-        raise _unreachable(path, error) from error
+        raise unreachable(path, error) from error
     try:
         if not _format_is_told(path):
             _write_whole(path / FORMAT_FILE, {"format": FORMAT})
@@ -87,7 +92,7 @@ def open_for_writing(path: Path) -> RocksStore:
         return RocksStore(path / STATE, on_close=lambda: os.close(lock))
     except OSError as error:
         os.close(lock)
-        raise _unreachable(path, error) from error
+        raise unreachable(path, error) from error
     except SellableError:
         os.close(lock)
         raise
@@ -108,7 +113,7 @@ def make_lasting(*folders: Path) -> None:
                 finally:
                     os.close(file)
             except OSError as error:
-                raise _unreachable(path, error) from error
+                raise unreachable(path, error) from error
 
 
 def open_for_reading(path: Path) -> RocksReader:
@@ -130,24 +135,12 @@ def open_for_reading(path: Path) -> RocksReader:
 
 def is_running(path: Path) -> bool:
     """Return whether an engine has the data folder open."""
-    try:
-        file = os.open(path / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise _unreachable(path, error) from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(file)
-    return False
+    return is_held(path, ENGINE_LOCK_FILE)
 
 
 def _lock(path: Path) -> int:
     """Take the folder's lock and return the open file that holds it."""
-    file = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    file = os.open(path / ENGINE_LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     for attempt in range(1, _LOCK_ATTEMPTS + 1):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -162,6 +155,12 @@ def _lock(path: Path) -> int:
             time.sleep(_LOCK_PAUSE_SECONDS)
         else:
             break
+    if is_held(path, WORKER_LOCK_FILE):
+        os.close(file)
+        raise StoreLockedError(
+            f"a worker of an engine on Kafka uses this folder: {path}",
+            "Give this engine a data folder of its own with --data.",
+        )
     os.ftruncate(file, 0)
     os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
     return file
@@ -174,7 +173,7 @@ def _format_is_told(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise _unreachable(path, error) from error
+        raise unreachable(path, error) from error
     try:
         found = json.loads(text)["format"]
     except (ValueError, TypeError, KeyError) as error:
@@ -266,7 +265,7 @@ def place_order(path: Path, order: dict[str, Any], timeout_seconds: float) -> di
         found: dict[str, Any] = json.loads(reply.read_bytes())
         reply.unlink()
     except OSError as error:
-        raise _unreachable(path, error) from error
+        raise unreachable(path, error) from error
     return found
 
 
@@ -289,10 +288,3 @@ def _write_whole(path: Path, content: dict[str, Any]) -> None:
     unfinished = path.with_name(path.name + _UNFINISHED_SUFFIX)
     unfinished.write_text(json.dumps(content))
     unfinished.replace(path)
-
-
-def _unreachable(path: Path, error: OSError) -> StoreUnreachableError:
-    return StoreUnreachableError(
-        f"the data folder {path} cannot be used: {error.strerror or error}",
-        "Check that it is a folder, and that this user may read and write it.",
-    )

@@ -141,7 +141,7 @@ def check_paths(paths: list[str], stdin: int) -> None:
         if path == STDIN:
             _check_stdin(stdin)
         else:
-            _check_path(path)
+            check_path(path)
 
 
 def _check_stdin(stdin: int) -> None:
@@ -154,7 +154,12 @@ def _check_stdin(stdin: int) -> None:
         ) from error
 
 
-def _check_path(path: str) -> None:
+def check_path(path: str) -> None:
+    """Refuse an input file that cannot be read, before anything starts.
+
+    Raises:
+        UsageError: it is missing, is a folder, cannot be read, or is packed in an unknown way.
+    """
     file = Path(path)
     if not file.exists():
         raise UsageError(
@@ -163,7 +168,7 @@ def _check_path(path: str) -> None:
     if file.is_dir():
         raise UsageError(
             f"the input {path} is a folder",
-            "Name the files in it, each with an --input of its own.",
+            "Name the files in it, one by one.",
         )
     if path.lower().endswith(_FOREIGN_SUFFIXES):
         raise UsageError(

@@ -5,23 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
-
 from engine.contracts.answers import MovementAnswer
 from engine.contracts.exceptions import Refusal
 from engine.contracts.movements import Movement
+from engine.contracts.outcomes import identity_of
 from engine.core.step import Outcome
 from engine.embedded.counter import Request
 from engine.embedded.group import Group, Part
 from engine.embedded.runtime import Runtime
-
-
-class Identity(msgspec.Struct):
-    """Whatever a refused line says about who it is."""
-
-    source: Any = None
-    id: Any = None
-    sku: Any = None
 
 
 def movements(lines: Sequence[bytes], origin: str) -> Request:
@@ -78,16 +69,3 @@ def _movement_answer(
     if exceptions:
         answer.exceptions = list(exceptions)
     return answer
-
-
-def identity_of(line: bytes) -> Identity:
-    """Read the identity of a refused line as far as it is text."""
-    try:
-        found = msgspec.json.decode(line, type=Identity)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return Identity()
-    return Identity(*(_text_or_none(value) for value in (found.source, found.id, found.sku)))
-
-
-def _text_or_none(value: object) -> str | None:
-    return value if isinstance(value, str) else None

@@ -23,6 +23,7 @@ from redis import RedisError
 
 from engine.kafka.catalogue import AVAILABILITY
 from engine.kafka.clients import make_member, stop_client
+from engine.kafka.folder_lock import locked
 from engine.kafka.lag import Lag
 from engine.kafka.patience import passes
 from engine.kafka.read_model import ROWS_AT_ONCE, ReadModel, Row, field_of
@@ -31,6 +32,7 @@ from engine.kafka.settings import KafkaSettings
 from engine.telemetry.metrics import WorkerMetrics, served
 
 KIND: Final = "dispatch"
+LOCK_FILE: Final = f"{KIND}.lock"
 LOOK_EVERY_S: Final = 1.0
 """How often Redis is asked whether it still has what it had."""
 READ_EVERY_MS: Final = 200
@@ -55,7 +57,11 @@ def run(settings: KafkaSettings) -> None:
     """
     settings.refuse_clear_redis()
     metrics = WorkerMetrics()
-    with served(metrics, settings.metrics_listen), telling_refusals(settings):
+    with (
+        locked(settings.data, LOCK_FILE),
+        served(metrics, settings.metrics_listen),
+        telling_refusals(settings),
+    ):
         run_until_stopped(lambda stop: dispatch(settings, metrics, stop))
 
 

@@ -30,6 +30,7 @@ from engine.kafka.catalogue import (
     RESERVATIONS,
 )
 from engine.kafka.clients import make_member, make_producer, stop_client
+from engine.kafka.folder_lock import locked
 from engine.kafka.lag import Lag
 from engine.kafka.routing import Router
 from engine.kafka.running import (
@@ -45,6 +46,7 @@ from engine.rules.loader import load_rules
 from engine.telemetry.metrics import WorkerMetrics, served
 
 KIND: Final = "ingest"
+LOCK_FILE: Final = f"{KIND}.lock"
 COMMIT_EVERY_S: Final = 1.0
 LOOK_EVERY_S: Final = 0.2
 """How long the worker waits for messages before it looks whether it is to stop."""
@@ -61,7 +63,11 @@ def run(settings: KafkaSettings) -> None:
         SellableError: it cannot start, or must not go on.
     """
     metrics = WorkerMetrics()
-    with served(metrics, settings.metrics_listen), telling_refusals(settings):
+    with (
+        locked(settings.data, LOCK_FILE),
+        served(metrics, settings.metrics_listen),
+        telling_refusals(settings),
+    ):
         run_until_stopped(lambda stop: ingest(settings, metrics, stop))
 
 

@@ -14,7 +14,7 @@ from engine.contracts.decisions import Decision
 from engine.contracts.exceptions import ExceptionRecord, Refusal
 from engine.contracts.findings import Finding
 from engine.contracts.movements import Movement
-from engine.contracts.outcomes import MovementOutcome, ObservationOutcome
+from engine.contracts.outcomes import MovementOutcome, ObservationOutcome, identity_of
 from engine.contracts.postings import Posting
 from engine.core.changes import Output
 from engine.core.engine import Engine
@@ -117,22 +117,22 @@ def _quantity(record: Availability, sales: int, since: int) -> Quantity:
 
 
 def outcome_messages(
-    movements: Sequence[Movement | Refusal], outcomes: Iterable[Outcome], origins: Iterable[str]
+    movements: Sequence[Movement | Refusal],
+    lines: Sequence[bytes],
+    outcomes: Iterable[Outcome],
+    origins: Iterable[str],
 ) -> list[Message]:
-    """What became of movements, one message each."""
+    """What became of movements that came as the lines, one message each."""
     messages: list[Message] = []
-    for movement, (outcome, refusal), origin in zip(movements, outcomes, origins, strict=True):
+    told = zip(movements, lines, outcomes, origins, strict=True)
+    for movement, line, (outcome, refusal), origin in told:
         code = None if refusal is None else refusal.code
         headers: Headers = [(ORIGIN, origin.encode())]
         if movement.correlation_id:
             headers.append((CORRELATION_ID, movement.correlation_id.encode()))
-        if isinstance(movement, Movement):
-            record = MovementOutcome(movement.source, movement.id, movement.sku, outcome, code)
-            messages.append((movement.sku.encode(), _encode(record), headers))
-        else:
-            messages.append(
-                (None, _encode(MovementOutcome(None, None, None, outcome, code)), headers)
-            )
+        who = movement if isinstance(movement, Movement) else identity_of(line)
+        record = MovementOutcome(who.source, who.id, who.sku, outcome, code)
+        messages.append((who.sku.encode() if who.sku else None, _encode(record), headers))
     return messages
 
 

@@ -202,13 +202,17 @@ class Partition:
         # What is told of a movement follows from it as it came.
         done = self.engine.take(prepared, 0, outcomes)
         assert done == len(payloads), "with the wall clock nothing stops a batch"
-        self._tell_outcomes(prepared, outcomes, unseen.origins())
+        self._tell_outcomes(prepared, payloads, outcomes, unseen.origins())
         return outcomes
 
     def _tell_outcomes(
-        self, prepared: Prepared, outcomes: Sequence[Outcome], origins: Iterable[str]
+        self,
+        prepared: Prepared,
+        lines: Sequence[bytes],
+        outcomes: Sequence[Outcome],
+        origins: Iterable[str],
     ) -> None:
-        self._tell({OUTCOMES: outcome_messages(prepared.movements, outcomes, origins)})
+        self._tell({OUTCOMES: outcome_messages(prepared.movements, lines, outcomes, origins)})
 
     # --- control entries -----------------------------------------------------------------------
 
@@ -262,7 +266,7 @@ class Partition:
         elif target == self.number and isinstance(movement, Movement):
             self.engine.take_mended(prepared, outcomes, accept_old)
         if outcomes:
-            self._tell_outcomes(prepared, outcomes, [origin])
+            self._tell_outcomes(prepared, [line], outcomes, [origin])
         return outcomes
 
     def _replay_here(

@@ -42,6 +42,7 @@ def tell(
     findings = [one.finding for one in observed if one.adjusted is not None]
     messages[OUTCOMES] = outcome_messages(
         [one.movement for one in adjusted],
+        [b""] * len(adjusted),  # a movement of the engine's own is never without its identity
         [one.outcome for one in adjusted],
         [f"finding {one.finding}" for one in findings if one is not None],
     )

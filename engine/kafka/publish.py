@@ -23,6 +23,7 @@ from engine.kafka.catalogue import ENVELOPES, QUANTITIES, STANDINGS, of_channel
 from engine.kafka.channel_owner import ChannelOwner
 from engine.kafka.clients import make_member, stop_client
 from engine.kafka.contents import Contents
+from engine.kafka.folder_lock import locked
 from engine.kafka.partitioning import murmur2
 from engine.kafka.patience import passes
 from engine.kafka.running import (
@@ -35,6 +36,7 @@ from engine.kafka.settings import KafkaSettings
 from engine.telemetry.metrics import WorkerMetrics, served
 
 KIND: Final = "publish"
+LOCK_FILE: Final = f"{KIND}.lock"
 POLL_MS: Final = 500
 
 
@@ -85,7 +87,11 @@ def run(settings: KafkaSettings) -> None:
         SellableError: a channel cannot go on; the message says why.
     """
     metrics = WorkerMetrics()
-    with served(metrics, settings.metrics_listen), telling_refusals(settings):
+    with (
+        locked(settings.data, LOCK_FILE),
+        served(metrics, settings.metrics_listen),
+        telling_refusals(settings),
+    ):
         run_until_stopped(lambda stop: publish(settings, metrics, stop))
 
 

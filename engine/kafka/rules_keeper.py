@@ -129,7 +129,11 @@ class RulesKeeper:
             await self._take_up(files, folder)
         except RulesError as error:
             self._metrics.rules_mistakes.set(len(error.mistakes))
-            self._log.error("rules are broken, those in force stay", mistakes=str(error))
+            self._log.error(
+                "rules are broken, those in force stay",
+                folder=str(self._settings.rules),
+                mistakes=[str(mistake) for mistake in error.mistakes],
+            )
 
     async def judge(self, order: PublishOrder) -> None:
         """Publish what somebody wants published, or refuse it; it is told either way.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
-from engine.rehearsal.limits import BY_NAME, COUNT, FACTOR, TIME, Judgement
+from engine.rehearsal.limits import BY_NAME, COUNT, FACTOR, HEADROOM, TIME, Judgement
 from engine.rehearsal.result import Delay, Headroom, Result
 
 MEGABYTE: Final = 1_000_000
@@ -14,10 +15,23 @@ NOTHING: Final = "-"
 def verdict(result: Result) -> str:
     """Return the verdict as a sentence."""
     missed = [each for each in result.judgements if each.holds is False]
-    if not missed:
-        return "It holds: every figure is within its limit."
-    names = ", ".join(f"{BY_NAME[each.name].says[:1].lower()}{each.says[1:]}" for each in missed)
-    return f"It does not hold: {names}."
+    if missed:
+        return f"It does not hold: {_names(missed)}."
+    unmeasured = [
+        each
+        for each in result.judgements
+        if each.limit is not None and each.measured is None and each.name != HEADROOM
+    ]
+    if unmeasured:
+        return (
+            "It holds as far as it was measured, and the load was too small or too short for: "
+            f"{_names(unmeasured)}."
+        )
+    return "It holds: every figure is within its limit."
+
+
+def _names(judgements: Iterable[Judgement]) -> str:
+    return ", ".join(f"{each.says[:1].lower()}{each.says[1:]}" for each in judgements)
 
 
 def value(unit: str, number: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import structlog
@@ -29,3 +30,23 @@ def set_up_logs() -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
+    hand_over(logging.getLogger())
+
+
+class ToStructlog(logging.Handler):
+    """Hands what libraries log by the standard library to the log that everything goes to."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand a record on, under the name of its logger."""
+        log = structlog.get_logger().bind(logger=record.name)
+        text = record.getMessage().strip()
+        if record.levelno >= logging.ERROR or record.exc_info:
+            log.error(text, exc_info=record.exc_info)
+        elif record.levelno >= logging.WARNING:
+            log.warning(text)
+
+
+def hand_over(logger: logging.Logger) -> None:
+    """Let all that a logger of the standard library is given go to structlog, from warnings on."""
+    if not any(isinstance(handler, ToStructlog) for handler in logger.handlers):
+        logger.addHandler(ToStructlog(logging.WARNING))

@@ -32,7 +32,7 @@ Try, in another terminal:
   echo '{{"id":"r-1","source":"wms","type":"receipt","sku":"10-0001","location":"DC-EAST",'\
 '"quantity":40,"occurred_at":"'$(date -u +%FT%TZ)'"}}' |
     .venv/bin/sellable topics send --topic movements.wms{at}
-  .venv/bin/sellable lookup 10-0001{redis_at}
+  sleep 3; .venv/bin/sellable lookup 10-0001{redis_at}
   curl -s 'http://127.0.0.1:{http}/v1/availability?sku=10-0001'
 Ctrl-C ends it.
 """

@@ -27,6 +27,7 @@ class Child:
     ) -> None:
         self.log = log
         with log.open("ab") as output:
+            self._from = output.tell()  # what an earlier process has left there is not its own
             self.process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
@@ -52,7 +53,9 @@ class Child:
 
     def said(self) -> str:
         """Everything it has printed."""
-        return self.log.read_text(errors="replace")
+        with self.log.open("rb") as told:
+            told.seek(self._from)
+            return told.read().decode(errors="replace")
 
 
 def free_port() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from aiokafka import TopicPartition
 from redis.asyncio import Redis
@@ -12,6 +14,7 @@ from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import BrokersError, check, create
 from tests.kafka.broker import Broker
 from tests.kafka.conftest import MakeSettings
+from tests.kafka.processes import Child
 from tests.kafka.redis_server import RedisServer
 
 
@@ -75,3 +78,13 @@ async def test_a_redis_that_was_stopped_is_empty_when_it_comes_back(
     redis_server.start()
     async with Redis.from_url(redis_server.url) as client:
         assert await client.get("key") is None
+
+
+def test_a_process_is_told_from_an_earlier_one_with_the_same_log(tmp_path: Path) -> None:
+    """What a cluster said when it ran last time does not tell that it runs."""
+    log = tmp_path / "log"
+    for word in ("one", "two"):
+        child = Child(["echo", word], log)
+        child.process.wait(10)
+        assert child.said() == f"{word}\n"
+    assert log.read_text() == "one\ntwo\n"

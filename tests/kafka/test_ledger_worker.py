@@ -8,14 +8,17 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import CommitFailedError
 
+from engine.embedded.folder import open_for_writing
 from engine.kafka.catalogue import CHANGELOG, ENVELOPES, wanted
 from engine.kafka.clients import make_admin, make_consumer, running
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import create
+from engine.stores.base import StoreLockedError
 from tests.kafka.cluster import PATIENCE_S, read_all, worker
 from tests.kafka.conftest import MakeSettings
 from tests.kafka.processes import Child, until
@@ -187,6 +190,8 @@ async def test_two_workers_cannot_use_one_data_folder(
     )
     assert other.process.wait(60) == 1
     assert "another worker uses" in other.said()
+    with pytest.raises(StoreLockedError, match="on Kafka uses this folder"):
+        open_for_writing(tmp_path / "one")
     await until_applied(settings, stream)
     assert one.stop() == 0, one.said()
 

@@ -226,3 +226,18 @@ async def test_a_channel_is_taken_up_anew_after_an_error_that_passes(
     assert runs == 3
     with pytest.raises(ProducerFenced):
         worker.check()
+
+
+async def test_a_worker_with_the_data_folder_of_another_ends_and_the_first_goes_on(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """They would have the same name, and throw each other out; so of each kind."""
+    settings = make_settings()
+    await with_two_channels(settings)
+    for kind in ("publish", "dispatch", "ingest"):
+        first = worker(settings, kind, tmp_path / f"{kind}-1.log", data=tmp_path / "data")
+        until(lambda child=first: "the worker runs" in child.said(), f"{kind} runs")  # type: ignore[misc]
+        second = worker(settings, kind, tmp_path / f"{kind}-2.log", data=tmp_path / "data")
+        assert second.process.wait(60) == 1
+        assert "another worker uses the data folder" in second.said()
+        assert first.stop(signal.SIGTERM) == 0, first.said()

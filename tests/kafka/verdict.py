@@ -34,14 +34,6 @@ US_PER_MS = 1_000
 DECISION_FIELDS = ("reservation", "sku", "location", "channel", "outcome", "quantity", "requested")
 EXCEPTION_FIELDS = ("code", "outcome", "payload", "correlation_id")
 
-UNREADABLE = (
-    "oversize",
-    "malformed",
-    "unsupported_schema",
-    "unknown_type",
-    "invalid_field",
-    "unknown_channel",
-)
 
 Said = dict[int, list[dict[str, Any]]]
 
@@ -108,7 +100,7 @@ class Replay:
     def outcomes(self) -> list[tuple[Any, ...]]:
         """Identity, outcome and code of every movement; one that cannot be read has no identity."""
         return [
-            (*_identity(payload, code), outcome, code)
+            (*_identity(payload), outcome, code)
             for payload, (outcome, code) in zip(self._payloads, self.oracle.outcomes, strict=True)
         ]
 
@@ -139,11 +131,16 @@ def _outcome(record: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(record[name] for name in ("source", "id", "sku", "outcome", "code"))
 
 
-def _identity(payload: bytes, code: str | None) -> tuple[Any, ...]:
-    if code in UNREADABLE:
+def _identity(payload: bytes) -> tuple[Any, ...]:
+    """Source, id and SKU, each as far as the payload says it in text."""
+    try:
+        fields = json.loads(payload)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
         return None, None, None
-    fields = json.loads(payload)
-    return fields["source"], fields["id"], fields["sku"]
+    found = (fields.get(name) for name in ("source", "id", "sku"))
+    return tuple(value if isinstance(value, str) else None for value in found)
 
 
 def _only(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from engine.contracts.calls import Idempotency
 from engine.contracts.errors import SellableError
+from engine.contracts.instants import SECOND, parse_instant
 from engine.embedded.answered import key_reused
 from engine.kafka.read_model import TIMEOUT_S
 from engine.kafka.settings import KafkaSettings
@@ -43,11 +44,15 @@ class _Kept(msgspec.Struct, array_like=True):
 
 
 class Asked(NamedTuple, Generic[Answer]):
-    """A call: its time, whether it came before, and the answer if one was given then."""
+    """A call: its time, whether it came before, and the answer if one was given then.
+
+    `is_sure` tells whether it is known that a call that did not come before did not.
+    """
 
     at: str
     before: bool
     answer: Answer | None
+    is_sure: bool = True
 
 
 class Remembered:
@@ -77,13 +82,17 @@ class Remembered:
         name = self._name(asked)
         fresh = msgspec.msgpack.encode(_Kept(asked.fingerprint, now))
         try:
-            if await self._redis.set(name, fresh, nx=True, ex=REMEMBERED_FOR_S):
-                return Asked(now, False, None)
-            stored: bytes | None = await self._redis.get(name)
+            async with self._redis.pipeline(transaction=False) as calls:
+                calls.set(self._since, now, nx=True)
+                calls.get(self._since)
+                calls.set(name, fresh, nx=True, ex=REMEMBERED_FOR_S)
+                _, since, is_new = await calls.execute()
+            stored: bytes | None = None if is_new else await self._redis.get(name)
         except RedisError as error:
             raise redis_away(error) from error
-        if stored is None:  # it was forgotten between the two
-            return Asked(now, False, None)
+        if stored is None:  # new, or forgotten between the two
+            remembers = parse_instant(now) - parse_instant(since.decode())
+            return Asked(now, False, None, remembers >= REMEMBERED_FOR_S * SECOND)
         kept = msgspec.msgpack.decode(stored, type=_Kept)
         if kept.fingerprint != asked.fingerprint:
             raise key_reused()
@@ -105,6 +114,11 @@ class Remembered:
             )
         except RedisError as error:
             raise redis_away(error) from error
+
+    @property
+    def _since(self) -> str:
+        """Where it stands since when Redis remembers: it may have lost what came before."""
+        return f"{self._prefix}:answers-since"
 
     def _name(self, asked: Idempotency) -> str:
         return f"{self._prefix}:answer:{asked.digest.hex()}"

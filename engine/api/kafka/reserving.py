@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+import structlog
+from aiokafka.errors import KafkaError
 
 from engine.api.kafka.post import Parcelled, Post, Told
 from engine.api.kafka.remembered import Asked, Remembered
@@ -24,7 +26,12 @@ from engine.contracts import records
 from engine.contracts.answers import ExceptionBrief
 from engine.contracts.calls import Caller, ReservationLine, ReservationOrder, StepOrder
 from engine.contracts.decisions import ACCEPTED, PARTIAL, Decision
-from engine.contracts.exceptions import CONFLICTING_DUPLICATE, ExceptionRecord, Refusal
+from engine.contracts.exceptions import (
+    CONFLICTING_DUPLICATE,
+    RESERVATION_EXISTS,
+    ExceptionRecord,
+    Refusal,
+)
 from engine.contracts.instants import SECOND, format_instant, parse_instant
 from engine.contracts.outcomes import DUPLICATE, REFUSED
 from engine.contracts.records import ReservationRecord
@@ -42,7 +49,10 @@ from engine.embedded.reservation_requests import (
     unknown_reservation,
     untaken,
 )
+from engine.kafka.orders import order_dismissal
 from engine.kafka.partitioning import partition_of
+from engine.kafka.settings import KafkaSettings
+from engine.kafka.topics_admin import BrokersError
 
 HOLD_SECONDS: Final = 30
 """How long the lines of a reservation of several SKUs are held that is to have no expiry; longer
@@ -50,16 +60,23 @@ than a call may take."""
 FORCE: Final = "force"
 GIVEN_BACK: Final = "another line was not taken"
 TAKEN: Final = (ACCEPTED, PARTIAL)
+REPEATED: Final = (CONFLICTING_DUPLICATE, RESERVATION_EXISTS)
+"""Codes by which the ledger refuses what it has taken before under another time."""
+LOST_BY_REDIS: Final = "the call was repeated after Redis had lost what was answered"
 
 
 class Reserving:
     """Reserves for the callers of one process."""
 
-    def __init__(self, post: Post, replica: Replica, remembered: Remembered) -> None:
+    def __init__(
+        self, settings: KafkaSettings, post: Post, replica: Replica, remembered: Remembered
+    ) -> None:
+        self._settings = settings
         self._post = post
         self._replica = replica
         self._remembered = remembered
         self._turns = Turns()
+        self._log = structlog.get_logger("sellable.api")
 
     def find(self, sku: str, name: str) -> ReservationRecord | None:
         """A reservation as it stands, None when it is not remembered."""
@@ -110,12 +127,15 @@ class Reserving:
                 return Repeatable(asked.answer, True)
             line = Parcelled(self._partition(sku), step_line(order, asked.at), (sku, name))
             (told,) = await self._post.send([line], origin)
+            repeated = key is not None and told.outcome.code == CONFLICTING_DUPLICATE
+            if repeated:
+                await self._dismiss([told])
             answer = StepAnswer(
-                outcome=told.outcome.outcome,
+                outcome=DUPLICATE if repeated else told.outcome.outcome,
                 decided_at=asked.at,
                 reservation=state_of(sku, name, self.find(sku, name) or record),
                 decisions=list(told.decisions),
-                exceptions=briefs(told.exceptions),
+                exceptions=[] if repeated else briefs(told.exceptions),
             )
             await self._remembered.keep(key, asked.at, answer)
         return Repeatable(answer, False)
@@ -125,7 +145,8 @@ class Reserving:
     async def _reserve(
         self, order: ReservationOrder, origin: str, asked: Asked[ReservationAnswer]
     ) -> ReservationAnswer:
-        refused = {} if asked.before else self._taken_names(order)
+        is_first = not asked.before and asked.is_sure
+        refused = self._taken_names(order) if is_first else {}
         if refused:
             # The ledger could only refuse it, and an exception would wait for somebody in vain.
             lines = [untaken(line, refused.get(line.sku, _FREE)) for line in order.lines]
@@ -142,7 +163,31 @@ class Reserving:
         settled: list[Told] = []
         if len(lines) > 1:
             settled = await self._settle(order, held is not order, lines, asked.at, origin)
-        return _answer(order, asked.at, lines, [*told, *settled])
+        everything = [*told, *settled]
+        if not asked.is_sure:
+            everything = [*await self._dismiss(everything)]
+        return _answer(order, asked.at, lines, everything)
+
+    async def _dismiss(self, told: Sequence[Told]) -> Sequence[Told]:
+        """Close what was raised because a call came again whose time Redis had lost.
+
+        The ledger took nothing of it, and nobody has to look at it. Returns what else was told.
+        """
+        kept = []
+        for one in told:
+            if one.outcome.code not in REPEATED:
+                kept.append(one)
+                continue
+            for each in one.exceptions:
+                try:
+                    await order_dismissal(self._settings, each.exception, LOST_BY_REDIS)
+                except (KafkaError, BrokersError) as error:
+                    self._log.warning(
+                        "an exception of a repeated call stays open",
+                        exception=each.exception,
+                        error=str(error),
+                    )
+        return kept
 
     def _taken_names(self, order: ReservationOrder) -> dict[str, Foreseen]:
         """The lines whose names are taken, by SKU, and why they would be refused."""

@@ -39,11 +39,10 @@ from engine.contracts.answers import (
 )
 from engine.contracts.calls import LookupKey, ReservationOrder, StepOrder
 from engine.contracts.exceptions import ADVICE
-from engine.contracts.outcomes import REFUSED, MovementOutcome, ObservationOutcome
+from engine.contracts.outcomes import MovementOutcome, ObservationOutcome
 from engine.contracts.reservation_answers import ReservationAnswer, ReservationState, StepAnswer
 from engine.core.dead_letters import DeadLetter, Wanted
 from engine.embedded.counter import WAITING_MOVEMENTS, starting, stopping
-from engine.embedded.requests import identity_of
 from engine.embedded.reservation_requests import state_of, unknown_reservation
 from engine.embedded.rules_desk import PublishedRules, RulesOrder
 from engine.embedded.rules_trial import TrialWanted, Tried
@@ -78,7 +77,7 @@ class _Parts:
         self.remembered = Remembered(settings)
         self.progress = Progress(settings, self.replica, self.model)
         self.looking = Looking(self.replica, self.rules, self.model)
-        self.reserving = Reserving(self.post, self.replica, self.remembered)
+        self.reserving = Reserving(settings, self.post, self.replica, self.remembered)
         self.replaying = Replaying(settings, self.post, self.replica)
         self.trying = Trying(self.replica, self.rules)
         self.publishing = Publishing(settings, self.replica, self.rules)
@@ -303,8 +302,7 @@ def _parcelled(router: Router, lines: Sequence[bytes], origin: str) -> list[Parc
 def _movement_answer(line: bytes, told: Told) -> MovementAnswer:
     outcome = told.outcome
     assert isinstance(outcome, MovementOutcome), "a movement was sent"
-    who = identity_of(line) if outcome.outcome == REFUSED else outcome
-    answer = MovementAnswer(who.source, who.id, who.sku, outcome.outcome, outcome.code)
+    answer = MovementAnswer(outcome.source, outcome.id, outcome.sku, outcome.outcome, outcome.code)
     if told.exceptions:
         answer.exceptions = briefs(told.exceptions)
     return answer

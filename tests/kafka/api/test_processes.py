@@ -61,6 +61,13 @@ def forget_answer(service: KafkaEngine, name: str) -> None:
     redis.close()
 
 
+def forget_everything(service: KafkaEngine) -> None:
+    """Lose all that was answered, and since when it was remembered."""
+    redis = Redis.from_url(service.redis.url)
+    redis.delete(*redis.scan_iter("*:answer*"))
+    redis.close()
+
+
 # --- several SKUs ------------------------------------------------------------------------------
 
 
@@ -134,6 +141,33 @@ def test_a_call_whose_answer_nobody_kept_is_answered_from_how_it_stands(
     assert shop.step(sku, name, "release").status_code == 200
     ended = other.reserve(sku, 2, key=key, reservation=name)
     assert (ended.status_code, ended.json()["title"]) == (409, "Decided before")
+
+
+def test_a_repetition_that_redis_has_lost_is_answered_from_how_the_reservation_stands(
+    service: KafkaEngine, shop: Shop
+) -> None:
+    """Nothing is taken twice, nobody is told that nothing is held, and no exception stays open."""
+    one, two, name = shop.stocked(5), shop.stocked(5), unique("basket")
+    body, headers = {**lines((one, 2), (two, 1)), "reservation": name}, {"Idempotency-Key": name}
+    step = {"Idempotency-Key": f"{name}-fulfil"}
+    shipped = {"location": "DC", "quantity": 1}
+    for _ in range(2):
+        answer = shop.http.post("/v1/reservations", json=body, headers=headers)
+        assert answer.status_code == 201, answer.text
+        assert [line["quantity"] for line in answer.json()["lines"]] == [2, 1]
+        assert answer.json()["exceptions"] == []
+        forget_everything(service)
+    for outcome in ("applied", "duplicate"):
+        path = f"/v1/reservations/{one}/{name}/fulfil"
+        answer = shop.http.post(path, json=shipped, headers=step)
+        assert (answer.status_code, answer.json()["outcome"]) == (200, outcome)
+        assert answer.json()["reservation"]["quantity"] == 1
+        forget_everything(service)
+    assert shop.http.get(f"/v1/stock/{one}").json()["unallocated_reserved"] == 1
+    assert shop.http.get(f"/v1/stock/{two}").json()["unallocated_reserved"] == 1
+    raised = [each for each in shop.exceptions(limit=100) if name in (each["payload"] or "")]
+    assert raised
+    assert {each["status"] for each in raised} == {"dismissed"}
 
 
 def test_several_skus_of_a_process_that_died_are_completed_by_a_repetition(
