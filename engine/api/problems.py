@@ -11,7 +11,7 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from engine.api.errors import DetailedError, InvalidError
-from engine.contracts.errors import SellableError
+from engine.contracts.errors import NotFoundError, SellableError
 
 MEDIA_TYPE: Final = "application/problem+json"
 KIND: Final = "urn:sellable:problem:"
@@ -75,7 +75,8 @@ def problem_response(error: SellableError, request_id: str) -> Response:
 
 def plain_problem(status: int, detail: str, advice: str) -> dict[str, Any]:
     """A problem that the framework has found, such as a path that is not there."""
-    title = HTTPStatus(status).phrase
+    is_missing = status == NotFoundError.http_status
+    title = NotFoundError.title if is_missing else HTTPStatus(status).phrase
     return {
         "type": kind_of(title),
         "title": title,

@@ -21,13 +21,13 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from redis import RedisError
 
-from engine.kafka.catalogue import AVAILABILITY
+from engine.kafka.catalogue import AVAILABILITY, STANDINGS
 from engine.kafka.clients import make_member, stop_client
 from engine.kafka.folder_lock import locked
 from engine.kafka.lag import Lag
 from engine.kafka.patience import passes
 from engine.kafka.read_model import ROWS_AT_ONCE, ReadModel, Row, field_of
-from engine.kafka.running import run_until_stopped, telling_refusals
+from engine.kafka.running import check_topics, run_until_stopped, telling_refusals
 from engine.kafka.settings import KafkaSettings
 from engine.telemetry.metrics import WorkerMetrics, served
 
@@ -85,6 +85,7 @@ async def dispatch(settings: KafkaSettings, metrics: WorkerMetrics, stop: asynci
         KafkaError: the brokers refuse.
     """
     log = structlog.get_logger("sellable.dispatch").bind(worker=settings.worker_id)
+    await check_topics(settings, (STANDINGS,))  # there with every engine, before its channels are
     member = make_member(settings, KIND, auto_offset_reset="none")
     model = read_model_of(settings)
     worker = _Dispatch(member, model, metrics)

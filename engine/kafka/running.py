@@ -20,6 +20,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from engine.contracts.errors import SellableError
+from engine.kafka.catalogue import MOVEMENTS, OUTCOMES
 from engine.kafka.settings import KafkaSettings
 from engine.kafka.topics_admin import BrokersError, partitions_of
 
@@ -115,9 +116,25 @@ async def check_topics(settings: KafkaSettings, topics: Sequence[str]) -> dict[s
     if missing:
         raise MissingTopicsError(
             f"there is no topic {', '.join(missing)} at {settings.brokers}",
-            f"Make the topics: sellable topics create --brokers {settings.brokers} --rules DIR",
+            _how_to_make(settings, missing),
         )
     return found
+
+
+def _how_to_make(settings: KafkaSettings, missing: Sequence[str]) -> str:
+    prefix = settings.topic_prefix
+    words = f"sellable topics create --brokers {settings.brokers} --rules DIR"
+    if prefix:
+        words += f" --topic-prefix {prefix}"
+    own = prefix + MOVEMENTS.partition("{")[0]
+    sources = [
+        topic.removeprefix(own)
+        for topic in missing
+        if topic.startswith(own) and topic != settings.topic(OUTCOMES)
+    ]
+    if sources:
+        words += f" --sources {','.join(sources)}"
+    return f"Make the topics: {words}"
 
 
 async def ledger_partitions(settings: KafkaSettings, topics: Sequence[str]) -> int:

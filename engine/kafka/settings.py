@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
 import socket
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -20,6 +21,7 @@ from pydantic_settings import (
 
 from engine.contracts.errors import UsageError
 
+SOURCE_PATTERN: Final = r"[A-Za-z0-9._-]{1,200}"
 ENVIRONMENT_PREFIX: Final = "SELLABLE_KAFKA_"
 CLEAR_TEXT: Final = frozenset({"PLAINTEXT", "SASL_PLAINTEXT"})
 SASL: Final = frozenset({"SASL_PLAINTEXT", "SASL_SSL"})
@@ -163,6 +165,14 @@ class KafkaSettings(BaseSettings):
             names = tuple(name.strip() for name in given.split(",") if name.strip())
             return {**values, "sources": names}
         return values
+
+    @field_validator("sources")
+    @classmethod
+    def _check_sources(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not re.fullmatch(SOURCE_PATTERN, name):
+                raise ValueError(f"{name!r}: letters, digits and . _ - make the name of a topic")
+        return names
 
     @model_validator(mode="after")
     def _check_security(self) -> KafkaSettings:

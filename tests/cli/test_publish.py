@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -125,3 +126,23 @@ def test_an_address_is_needed_that_is_one(call: Call, url: str) -> None:
     done = call(f"rules publish rules --url {url}")
     assert done.status == 2
     assert "http or https" in done.err
+
+
+def test_every_mistake_and_failed_case_of_what_stays_is_told(
+    call: Call, url: str, following: Path, workspace: Path
+) -> None:
+    """The folder that is sent has none; what stays at the engine has them."""
+    shutil.rmtree(following / "tests")
+    bare = workspace / "bare-rules"
+    bare.mkdir()
+    (bare / "channels.yaml").write_text("channels: {outlet: {}}\n")
+    refused = call(f"rules publish bare-rules --url {url}")
+    assert refused.status == 2
+    lines = [line for line in refused.err.splitlines() if "tests/" in line]
+    assert {line.split(":")[0].strip() for line in lines} >= {"tests/base.yaml", "tests/peak.yaml"}
+    told = json.loads(call(f"rules publish bare-rules --url {url} --json").err)
+    assert all(line.strip() in told["error"] for line in lines)
+    refused = call(f"rules publish next-rules --url {url}")
+    assert refused.status == 2
+    assert "cases in tests/ come out otherwise" in refused.err
+    assert re.search(r"\(tests/\w+\.yaml:\d+\)\n +\S.*: expected .*, got ", refused.err)

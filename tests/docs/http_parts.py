@@ -9,6 +9,8 @@ from engine.api import call, embedded, errors, protocol
 from engine.api.application import all_operations
 from engine.api.embedded import EmbeddedRuntime
 from engine.api.errors import CONFLICTS
+from engine.api.kafka.remembered import RedisAwayError
+from engine.api.kafka.rules import BrokersAwayError
 from engine.api.keys import DEFAULT_RATE
 from engine.api.metrics import ServiceMetrics
 from engine.api.problems import kind_of
@@ -92,10 +94,19 @@ def problems() -> str:
         OverloadedError,
         NotServingError,
         UnknownOutcomeError,
+        RedisAwayError,
+        BrokersAwayError,
     )
     found = {(kind.http_status, kind.title) for kind in kinds}
     found |= {(int(HTTPStatus.CONFLICT), title) for title in CONFLICTS}
     found.add((int(HTTPStatus.UNPROCESSABLE_ENTITY), RulesError.title))
+    found |= {
+        (int(status), status.phrase)
+        for status in (
+            HTTPStatus.METHOD_NOT_ALLOWED,
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        )
+    }
     return table(
         ("status", "title", "type"),
         ((str(status), title, f"`{kind_of(title)}`") for status, title in sorted(found)),

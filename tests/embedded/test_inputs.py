@@ -190,7 +190,7 @@ def test_a_folder_is_no_input(tmp_path: Path) -> None:
     """A folder is refused with advice to name its files."""
     with pytest.raises(UsageError, match="is a folder") as caught:
         Inputs([str(tmp_path)])
-    assert "--input" in caught.value.advice
+    assert "one by one" in caught.value.advice
 
 
 def test_a_file_that_may_not_be_read_is_told(

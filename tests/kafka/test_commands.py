@@ -141,7 +141,7 @@ def test_only_incoming_topics_are_sent_to(place: Place) -> None:
     for topic, told in (
         ("availability.web-shop", "nobody but"),
         ("movements.outcomes", "nobody"),
-        ("movements.nowhere", "there is no topic"),
+        ("movements.nowhere", "--sources nowhere"),
     ):
         done = place.type(f"echo '{{}}' | sellable topics send --topic {topic} --brokers {BROKERS}")
         assert done.returncode in (1, 2)
@@ -157,6 +157,26 @@ def test_without_brokers_the_commands_say_what_to_check(
         words = [*line.split(), "--brokers", "127.0.0.1:1", "--rules", str(rules)]
         assert invoke(words) == 1
         assert "127.0.0.1:1" in capfd.readouterr().err
+
+
+def test_what_is_wrong_is_one_json_object_for_programs(place: Place) -> None:
+    """Nothing that the brokers' client logs stands beside it."""
+    done = place.type("sellable topics check --json --brokers 127.0.0.1:1 --rules rules")
+    assert done.returncode == 1
+    assert set(json.loads(done.stderr)) == {"error", "advice"}
+
+
+def test_an_input_or_a_source_that_cannot_be_is_a_wrong_call(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """With exit status 2, before any broker is asked."""
+    for line, told in (
+        (f"topics send {tmp_path}/none --topic movements.pos", "there is no input file"),
+        (f"topics send {tmp_path} --topic movements.pos", "is a folder"),
+        ("topics create --sources a%b", "make the name of a topic"),
+    ):
+        assert invoke([*line.split(), "--brokers", "127.0.0.1:1"]) == 2
+        assert told in capfd.readouterr().err
 
 
 def test_clear_text_to_brokers_elsewhere_is_a_wrong_call(

@@ -33,6 +33,9 @@ def test_it_says_first_whether_it_holds() -> None:
     """In a sentence, with what is missed."""
     assert '<h1 class="bad">It does not hold: delay of an urgent' in write_report(result())
     assert '<h1 class="good">It holds: every figure' in write_report(result(p99=1.0))
+    unmeasured = write_report(result(p99=None))
+    assert "It holds as far as it was measured" in unmeasured
+    assert "too short for: delay of an urgent publication, median, delay" in unmeasured
 
 
 def test_nothing_is_loaded_from_elsewhere() -> None:
