@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from engine.api.figures import Figures, figures_of
+from engine.api.rules_turn import rules_turn
 from engine.api.runtime import Freshness, Page, Phase, Repeatable
 from engine.contracts.answers import (
     ChannelStanding,
@@ -224,21 +225,11 @@ class EmbeddedRuntime:
     async def publish_rules(self, order: RulesOrder) -> PublishedRules:
         """Let the rules folder say something else; answered when it is in force."""
         looking = self._found
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                await self._publishing.acquire()
-        except TimeoutError as error:
-            raise OverloadedError(
-                "others are publishing rules",
-                "Nothing was published. Send the same again after the time that Retry-After tells.",
-            ) from error
-        try:
+        async with rules_turn(self._publishing):
             check_expected(looking.rules.fingerprint, order.expected)
             record = looking.runtime.record
             ready = await asyncio.to_thread(make_ready, Path(record.rules), order, record.settings)
             return await self._published(ready)
-        finally:
-            self._publishing.release()
 
     async def _published(self, ready: Ready) -> PublishedRules:
         def publish(_: Engine) -> PublishedRules:

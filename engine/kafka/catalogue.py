@@ -193,8 +193,9 @@ TOPICS: Final = (
     Topic(
         CONTENTS,
         Direction.INSIDE,
-        "What control entries name: rules folders and orders, by the hash of their content.",
-        "the content's hash",
+        "What control entries name: rules folders and orders, by the hash of their content. Also "
+        "which rules are in force, and what rules somebody wants published.",
+        "the content's hash, or what is noted",
         "contents (MessagePack)",
         partitions=Partitions.ONE,
         cleanup=Cleanup.COMPACT,

@@ -23,7 +23,7 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 
 def read_folder(settings: KafkaSettings) -> dict[str, bytes]:
-    """The files of the rules folder, its cases, and the settings that were given besides.
+    """The files of the rules folder, and its cases.
 
     Raises:
         RulesError: there is no such folder.
@@ -31,10 +31,7 @@ def read_folder(settings: KafkaSettings) -> dict[str, bytes]:
     """
     if not settings.rules.is_dir():
         load_rules(settings.rules)
-    files = {name: path.read_bytes() for name, path in _paths(settings.rules)}
-    if settings.overrides:
-        files[OVERRIDES_FILE] = msgspec.json.encode(dict(sorted(settings.overrides.items())))
-    return files
+    return {name: path.read_bytes() for name, path in _paths(settings.rules)}
 
 
 def stamp_of(settings: KafkaSettings) -> Stamp:
@@ -59,9 +56,12 @@ def _paths(folder: Path) -> list[tuple[str, Path]]:
     ]
 
 
-def without_cases(files: Files) -> dict[str, bytes]:
-    """What of these files decides."""
-    return {name: data for name, data in files.items() if not name.startswith(CASES)}
+def deciding(files: Files, settings: KafkaSettings) -> dict[str, bytes]:
+    """What of these files decides: no cases, but the settings that were given besides."""
+    found = {name: data for name, data in files.items() if not name.startswith(CASES)}
+    if settings.overrides:
+        found[OVERRIDES_FILE] = msgspec.json.encode(dict(sorted(settings.overrides.items())))
+    return found
 
 
 class Unpacked:

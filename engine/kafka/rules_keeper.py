@@ -38,12 +38,7 @@ from engine.kafka.contents import (
     write_content,
 )
 from engine.kafka.envelopes import ControlEntry, encode_control
-from engine.kafka.rules_files import (
-    OVERRIDES_FILE,
-    load_files,
-    read_folder,
-    without_cases,
-)
+from engine.kafka.rules_files import deciding, load_files, read_folder
 from engine.kafka.rules_orders import (
     CHANGED,
     JUDGED,
@@ -76,18 +71,12 @@ class Replaced(NamedTuple):
 def replace(base: Files, given: Files) -> Replaced:
     """Channels and rules are those given; what else stays unless it is given, as in a folder.
 
-    A file without content is none. Settings given on the command line of ingest workers stay.
+    A file without content is none.
     """
-    names = frozenset(given)
-    kept = {name: base[name] for name in base if name == OVERRIDES_FILE or stays(name, names)}
+    kept = {name: data for name, data in base.items() if stays(name, given)}
     put = {name: data for name, data in given.items() if data}
     files = {**kept, **put}
-    return Replaced(
-        files,
-        sorted(put),
-        sorted(kept.keys() - put.keys() - {OVERRIDES_FILE}),
-        sorted(base.keys() - files.keys()),
-    )
+    return Replaced(files, sorted(put), sorted(kept), sorted(base.keys() - files.keys()))
 
 
 class RulesKeeper:
@@ -198,7 +187,7 @@ class RulesKeeper:
         return await asyncio.to_thread(load_files, self._merged(base))
 
     def _merged(self, base: Files) -> Files:
-        return self._catalogue.merged(without_cases(base))
+        return self._catalogue.merged(deciding(base, self._settings))
 
     async def _take_up(self, base: Files, folder: str | None) -> None:
         """Have other files in force, unless they are; `folder` names what the folder says.

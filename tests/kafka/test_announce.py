@@ -12,7 +12,7 @@ from engine.kafka.catalogue import CONTENTS, of_channel, wanted
 from engine.kafka.clients import make_producer, running
 from engine.kafka.contents import BASE, Contents, point, write_content
 from engine.kafka.envelopes import ControlEntry
-from engine.kafka.rules_files import OVERRIDES_FILE, load_files
+from engine.kafka.rules_files import load_files
 from engine.kafka.rules_keeper import replace
 from engine.kafka.rules_orders import CHANGED, ORDERED, SETTINGS, UNUSABLE, Verdict, order_rules
 from engine.kafka.settings import KafkaSettings
@@ -173,7 +173,7 @@ async def published(settings: KafkaSettings, files: Mapping[str, bytes] = PUBLIS
 async def test_what_was_published_stays_until_the_folder_says_something_new(
     make_settings: MakeSettings,
 ) -> None:
-    """Through another leader and a change of the catalogue topics, which are laid over it."""
+    """Through another leader, other options, and a change of the catalogue topics over it."""
     settings = make_settings(overrides={"publish_tick": "500ms"})
     write_rules(
         settings.rules,
@@ -192,15 +192,18 @@ async def test_what_was_published_stays_until_the_folder_says_something_new(
         assert second.settings.publish_tick == 500_000
         assert verdict.put == sorted(PUBLISHED)
         assert (verdict.kept, verdict.removed) == (["locations.csv"], ["b.rules.yaml"])
+        settings = settings.model_copy(update={"overrides": {"publish_tick": "250ms"}})
         async with ingesting(settings):
-            await tell(settings, "catalogue.items", "A", {"sku": "A", "category": "toys"})
             third = await rules_after(log, settings, 3)
-            assert third.catalogue.items["A"].category == "toys"
-            assert [channel.name for channel in third.channels] == ["web-shop"]
-            (settings.rules / "channels.yaml").write_text(CHANNELS)
+            assert third.settings.publish_tick == 250_000
+            await tell(settings, "catalogue.items", "A", {"sku": "A", "category": "toys"})
             fourth = await rules_after(log, settings, 4)
-        assert [channel.name for channel in fourth.channels] == ["web-shop", "kiosk"]
-        assert fourth.catalogue.items["A"].category == "toys"
+            assert fourth.catalogue.items["A"].category == "toys"
+            assert [channel.name for channel in fourth.channels] == ["web-shop"]
+            (settings.rules / "channels.yaml").write_text(CHANNELS)
+            fifth = await rules_after(log, settings, 5)
+        assert [channel.name for channel in fifth.channels] == ["web-shop", "kiosk"]
+        assert fifth.catalogue.items["A"].category == "toys"
 
 
 async def test_orders_that_cannot_be_followed_are_refused_and_change_nothing(
@@ -276,14 +279,12 @@ def test_files_are_replaced_as_in_a_folder() -> None:
         "engine.yaml": b"1",
         "items.csv": b"1",
         "tests/a.yaml": b"1",
-        OVERRIDES_FILE: b"{}",
     }
     done = replace(base, {"channels.yaml": b"2", "items.csv": b""})
     assert done.files == {
         "channels.yaml": b"2",
         "engine.yaml": b"1",
         "tests/a.yaml": b"1",
-        OVERRIDES_FILE: b"{}",
     }
     assert done.put == ["channels.yaml"]
     assert done.kept == ["engine.yaml", "tests/a.yaml"]

@@ -12,9 +12,10 @@ from aiokafka.errors import KafkaError
 
 from engine.api.kafka.replica import Replica
 from engine.api.kafka.rules import RulesInForce
+from engine.api.rules_turn import rules_turn
 from engine.contracts.errors import UsageError
 from engine.core.parts import unseen_channels
-from engine.embedded.counter import OverloadedError, UnknownOutcomeError
+from engine.embedded.counter import UnknownOutcomeError
 from engine.embedded.rules_desk import (
     PublishedRules,
     RulesChangedError,
@@ -61,18 +62,8 @@ class Publishing:
             OverloadedError: others are publishing.
             UnknownOutcomeError: nobody has told in time what became of it.
         """
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                await self._one.acquire()
-        except TimeoutError as error:
-            raise OverloadedError(
-                "others are publishing rules",
-                "Nothing was published. Send the same again after the time that Retry-After tells.",
-            ) from error
-        try:
+        async with rules_turn(self._one):
             return await self._publish(order)
-        finally:
-            self._one.release()
 
     async def _publish(self, order: RulesOrder) -> PublishedRules:
         check_expected((await self._rules.newest()).fingerprint, order.expected)
