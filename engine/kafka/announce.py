@@ -44,6 +44,7 @@ class Announcer:
         self._partitions = partitions
         self._task: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
+        self._is_closed = False
         self._log = structlog.get_logger("sellable.rules").bind(worker=settings.worker_id)
 
     @property
@@ -55,7 +56,7 @@ class Announcer:
 
     async def lead(self, leads: bool) -> None:
         """Begin to announce, or leave it to another worker."""
-        if leads and self._task is None:
+        if leads and self._task is None and not self._is_closed:
             self._stop.clear()
             self._task = asyncio.get_running_loop().create_task(self._run())
         elif not leads and self._task is not None:
@@ -64,6 +65,11 @@ class Announcer:
             await asyncio.wait({task}, timeout=STOP_WITHIN_S)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Leave it to others for good, whomever the group gives the lead afterwards."""
+        self._is_closed = True
+        await self.lead(False)
 
     async def _run(self) -> None:
         self._log.info("this worker announces the rules")

@@ -6,6 +6,7 @@ import csv
 import io
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +16,7 @@ from aiokafka import TopicPartition
 
 from engine.contracts.catalogue import ItemRow, LocationRow
 from engine.kafka.catalogue import CATALOGUE_ITEMS, CATALOGUE_LOCATIONS
-from engine.kafka.clients import make_consumer, stop_client
+from engine.kafka.clients import make_consumer, running
 from engine.kafka.contents import Files
 from engine.kafka.settings import KafkaSettings
 from engine.rules.catalogue import ITEMS_FILE, LOCATIONS_FILE, read_catalogue
@@ -59,23 +60,26 @@ class CatalogueTopics:
         self.version = 0
         self._metrics = metrics
         self._consumer = make_consumer(settings, "catalogue")
+        self._ending = AsyncExitStack()
         self._places = {TopicPartition(settings.topic(kind.topic), 0): kind for kind in KINDS}
         self._rows: dict[str, dict[str, Row]] = {kind.file: {} for kind in KINDS}
         self._log = structlog.get_logger("sellable.catalogue")
 
     async def __aenter__(self) -> CatalogueTopics:
-        await self._consumer.start()
-        places = list(self._places)
-        self._consumer.assign(places)
-        ends = await self._consumer.end_offsets(places)
-        await self._consumer.seek_to_beginning(*places)
-        for place in places:
-            while await self._consumer.position(place) < ends[place]:
-                await self.read(POLL_MS)
+        async with AsyncExitStack() as undo:
+            await undo.enter_async_context(running(self._consumer))
+            places = list(self._places)
+            self._consumer.assign(places)
+            ends = await self._consumer.end_offsets(places)
+            await self._consumer.seek_to_beginning(*places)
+            for place in places:
+                while await self._consumer.position(place) < ends[place]:
+                    await self.read(POLL_MS)
+            self._ending = undo.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await stop_client(self._consumer)
+        await self._ending.aclose()
 
     async def read(self, wait_ms: int = 0) -> None:
         """Take what has come since the last time."""

@@ -103,7 +103,7 @@ async def ingest(settings: KafkaSettings, metrics: WorkerMetrics, stop: asyncio.
         for end in (
             producer.stop,
             partial(stop_client, member),
-            partial(announcer.lead, False),
+            announcer.close,
             sending.close,
         ):
             ending.push_async_callback(end)

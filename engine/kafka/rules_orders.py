@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
-from types import TracebackType
+from contextlib import AsyncExitStack
 from typing import Final
 
 import msgspec
 from aiokafka import TopicPartition
 
 from engine.kafka.catalogue import CONTENTS
-from engine.kafka.clients import make_consumer, make_producer, running, stop_client
+from engine.kafka.clients import make_consumer, make_producer, running
 from engine.kafka.contents import Files, write_content
 from engine.kafka.settings import KafkaSettings
 
@@ -68,22 +68,19 @@ class Hearing:
         self._key = key
         self._place = TopicPartition(settings.topic(CONTENTS), 0)
         self._consumer = make_consumer(settings, "rules-orders")
+        self._ending = AsyncExitStack()
 
     async def __aenter__(self) -> Hearing:
-        try:
-            await self._consumer.start()
+        async with AsyncExitStack() as undo:
+            await undo.enter_async_context(running(self._consumer))
             self._consumer.assign([self._place])
             ends = await self._consumer.end_offsets([self._place])
             self._consumer.seek(self._place, ends[self._place])
-        except BaseException:
-            await stop_client(self._consumer)
-            raise
+            self._ending = undo.pop_all()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
-        await stop_client(self._consumer)
+    async def __aexit__(self, *_: object) -> None:
+        await self._ending.aclose()
 
     async def heard(self, wait_ms: int = 0) -> Sequence[bytes]:
         """What has come since the last time."""

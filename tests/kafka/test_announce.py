@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from structlog.testing import capture_logs
 
+from engine.kafka.announce import Announcer
 from engine.kafka.catalogue import CONTENTS, of_channel, wanted
 from engine.kafka.clients import make_producer, running
 from engine.kafka.contents import BASE, Contents, point, write_content
@@ -293,3 +294,17 @@ def test_files_are_replaced_as_in_a_folder() -> None:
         "a.rules.yaml",
         "tests/a.yaml",
     ]
+
+
+async def test_a_worker_that_ends_takes_no_lead_any_more(make_settings: MakeSettings) -> None:
+    """The group may give it the lead while it leaves; nothing of it goes on."""
+    settings = make_settings()
+    write_rules(settings.rules)
+    await make_topics(settings)
+    announcer = Announcer(settings, WorkerMetrics(), settings.partitions)
+    await announcer.lead(True)
+    await announcer.close()
+    with capture_logs() as logs:
+        await announcer.lead(True)
+        await asyncio.sleep(0.1)
+    assert logs == []
