@@ -62,9 +62,17 @@ async def order_dismissal(settings: KafkaSettings, exception: str, reason: str) 
 async def _order(settings: KafkaSettings, entry: ControlEntry) -> None:
     partitions = await ledger_partitions(settings, (ENVELOPES,))
     async with running(make_producer(settings, "orders")) as producer:
-        await _tell_all(producer, settings.topic(ENVELOPES), partitions, encode_control(entry))
+        await tell_all(producer, settings.topic(ENVELOPES), partitions, entry)
 
 
-async def _tell_all(producer: AIOKafkaProducer, topic: str, partitions: int, value: bytes) -> None:
+async def tell_all(
+    producer: AIOKafkaProducer, topic: str, partitions: int, entry: ControlEntry
+) -> None:
+    """Write an entry into every partition of the ledger's log, one after the other.
+
+    Raises:
+        KafkaError: it could not be written.
+    """
+    value = encode_control(entry)
     for number in range(partitions):
         await producer.send_and_wait(topic, value, partition=number)

@@ -37,7 +37,9 @@ from engine.kafka.contents import (
     read_content,
     write_content,
 )
-from engine.kafka.envelopes import ControlEntry, encode_control
+from engine.kafka.envelopes import ControlEntry
+from engine.kafka.orders import tell_all
+from engine.kafka.partition import RULES
 from engine.kafka.rules_files import deciding, load_files, read_folder
 from engine.kafka.rules_orders import (
     CHANGED,
@@ -54,8 +56,6 @@ from engine.rules.replacing import stays
 from engine.rules.ruleset import RuleSet
 from engine.telemetry.metrics import WorkerMetrics
 
-RULES: Final = "rules"
-"""Kind of the control entry that puts rules in force."""
 CHANNEL_TOPICS: Final = tuple(topic for topic in TOPICS if topic.name in (QUANTITIES, AVAILABILITY))
 
 
@@ -114,8 +114,11 @@ class RulesKeeper:
         folder = name_of(files)
         if folder == self._pointers.folder:
             files = await self._known_base(files)
+        merged = self._merged(files)
+        rules = None
         try:
-            await self._take_up(files, folder)
+            if name_of(merged) != self._pointers.in_force:
+                rules = await asyncio.to_thread(load_files, merged)
         except RulesError as error:
             self._metrics.rules_mistakes.set(len(error.mistakes))
             self._log.error(
@@ -123,6 +126,8 @@ class RulesKeeper:
                 folder=str(self._settings.rules),
                 mistakes=[str(mistake) for mistake in error.mistakes],
             )
+            return
+        await self._take_up(files, folder, merged, rules)
 
     async def judge(self, order: PublishOrder) -> None:
         """Publish what somebody wants published, or refuse it; it is told either way.
@@ -149,13 +154,14 @@ class RulesKeeper:
             return Verdict(order.order, before, CHANGED)
         base = await self._known_base({})
         done = replace(base, await read_content(self._settings, order.files))
+        merged = self._merged(done.files)
         try:
-            rules = await self._load(done.files)
-            if not order.settings_too and current and rules.settings != current.settings:
-                return Verdict(order.order, before, SETTINGS)
-            await self._take_up(done.files, self._pointers.folder)
+            rules = await asyncio.to_thread(load_files, merged)
         except RulesError as error:
             return Verdict(order.order, before, UNUSABLE, "; ".join(map(str, error.mistakes)))
+        if not order.settings_too and current and rules.settings != current.settings:
+            return Verdict(order.order, before, SETTINGS)
+        await self._take_up(done.files, self._pointers.folder, merged, rules)
         assert self._pointers.in_force is not None, "rules were put in force just now"
         return Verdict(
             order.order,
@@ -182,26 +188,19 @@ class RulesKeeper:
             return None
         return await asyncio.to_thread(load_files, await read_content(self._settings, name))
 
-    async def _load(self, base: Files) -> RuleSet:
-        """What a base comes to with the catalogue topics over it."""
-        return await asyncio.to_thread(load_files, self._merged(base))
-
     def _merged(self, base: Files) -> Files:
+        """What a base comes to with the catalogue topics over it."""
         return self._catalogue.merged(deciding(base, self._settings))
 
-    async def _take_up(self, base: Files, folder: str | None) -> None:
+    async def _take_up(
+        self, base: Files, folder: str | None, merged: Files, rules: RuleSet | None
+    ) -> None:
         """Have other files in force, unless they are; `folder` names what the folder says.
 
+        `merged` is what they come to, and `rules` its rule set, None when it is in force already.
         The base is noted before anybody hears of it: whoever leads next goes on with it.
-
-        Raises:
-            RulesError: they have mistakes.
         """
-        merged = self._merged(base)
-        content, base_name = name_of(merged), name_of(base)
-        rules = None
-        if content != self._pointers.in_force:
-            rules = await asyncio.to_thread(load_files, merged)
+        base_name, content = name_of(base), name_of(merged)
         self._metrics.rules_mistakes.set(0)
         if (base_name, folder) != (self._pointers.base, self._pointers.folder):
             await write_content(self._producer, self._settings, base)
@@ -210,16 +209,14 @@ class RulesKeeper:
                 await self._note(FOLDER, folder)
         self._base = base
         self._pointers = self._pointers._replace(base=base_name, folder=folder)
-        if rules is not None:
+        if rules is not None and content != self._pointers.in_force:
             await self._announce(rules, merged, content)
 
     async def _announce(self, rules: RuleSet, files: Files, content: str) -> None:
         await self._make_topics(rules)
         await write_content(self._producer, self._settings, files)
-        entry = encode_control(ControlEntry(RULES, content))
-        topic = self._settings.topic(ENVELOPES)
-        for partition in range(self._settings.partitions):
-            await self._producer.send_and_wait(topic, entry, partition=partition)
+        topic, partitions = self._settings.topic(ENVELOPES), self._settings.partitions
+        await tell_all(self._producer, topic, partitions, ControlEntry(RULES, content))
         await self._note(IN_FORCE, content)
         self._pointers = self._pointers._replace(in_force=content)
         self._log.info("rules are announced", name=content, fingerprint=rules.fingerprint)

@@ -27,6 +27,14 @@ from tests.kafka.conftest import MakeSettings
 CHANNELS = "channels: {web-shop: {}, kiosk: {}}\n"
 
 
+async def started(make_settings: MakeSettings, **more: object) -> KafkaSettings:
+    """Settings of an engine whose rules folder and topics are there."""
+    settings = make_settings(**more)
+    write_rules(settings.rules)
+    await make_topics(settings)
+    return settings
+
+
 def announced(log: Log) -> dict[int, list[str]]:
     """The names of the rules that each partition has met."""
     return {
@@ -61,9 +69,7 @@ async def test_a_changed_folder_reaches_every_partition_and_a_broken_one_none(
     make_settings: MakeSettings,
 ) -> None:
     """With the topics of its new channels made before; the settings that were given go along."""
-    settings = make_settings(overrides={"publish_tick": "500ms"})
-    write_rules(settings.rules)
-    await make_topics(settings)
+    settings = await started(make_settings, overrides={"publish_tick": "500ms"})
     metrics = WorkerMetrics()
     with capture_logs() as logs:
         async with ingesting(settings, metrics), Log(settings) as log:
@@ -89,9 +95,7 @@ async def test_a_worker_that_starts_again_with_the_same_rules_announces_nothing(
     make_settings: MakeSettings,
 ) -> None:
     """Also when it is another worker."""
-    settings = make_settings()
-    write_rules(settings.rules)
-    await make_topics(settings)
+    settings = await started(make_settings)
     async with Log(settings) as log:
         async with ingesting(settings):
             await rules_after(log, settings, 1)
@@ -107,9 +111,7 @@ async def test_what_was_not_announced_to_the_end_is_announced_again(
     make_settings: MakeSettings,
 ) -> None:
     """Whoever led before died between the first partition and the note that all have it."""
-    settings = make_settings()
-    write_rules(settings.rules)
-    await make_topics(settings)
+    settings = await started(make_settings)
     async with Log(settings) as log:
         async with ingesting(settings):
             first = await rules_after(log, settings, 1)
@@ -211,9 +213,7 @@ async def test_orders_that_cannot_be_followed_are_refused_and_change_nothing(
     make_settings: MakeSettings,
 ) -> None:
     """Other rules are in force, settings would change, or they have mistakes."""
-    settings = make_settings()
-    write_rules(settings.rules)
-    await make_topics(settings)
+    settings = await started(make_settings)
     ticking = {**PUBLISHED, "engine.yaml": b"publish_tick: 2s\n"}
     async with ingesting(settings), Log(settings) as log:
         first = await rules_after(log, settings, 1)
@@ -239,9 +239,7 @@ async def test_what_a_leader_had_taken_up_when_it_died_is_announced_by_the_next(
     make_settings: MakeSettings,
 ) -> None:
     """The base is noted before any partition hears of it."""
-    settings = make_settings()
-    write_rules(settings.rules)
-    await make_topics(settings)
+    settings = await started(make_settings)
     async with Log(settings) as log:
         async with ingesting(settings):
             await rules_after(log, settings, 1)
@@ -258,9 +256,7 @@ async def test_an_order_that_cannot_be_read_is_told_and_stops_nothing(
     make_settings: MakeSettings,
 ) -> None:
     """Somebody else has written to the engine's own topic."""
-    settings = make_settings()
-    write_rules(settings.rules)
-    await make_topics(settings)
+    settings = await started(make_settings)
     with capture_logs() as logs:
         async with ingesting(settings), Log(settings) as log:
             await rules_after(log, settings, 1)
@@ -298,9 +294,7 @@ def test_files_are_replaced_as_in_a_folder() -> None:
 
 async def test_a_worker_that_ends_takes_no_lead_any_more(make_settings: MakeSettings) -> None:
     """The group may give it the lead while it leaves; nothing of it goes on."""
-    settings = make_settings()
-    write_rules(settings.rules)
-    await make_topics(settings)
+    settings = await started(make_settings)
     announcer = Announcer(settings, WorkerMetrics(), settings.partitions)
     await announcer.lead(True)
     await announcer.close()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 from aiokafka.errors import KafkaError
 
 from engine.api.kafka.replica import Replica
 from engine.api.kafka.rules import RulesInForce
+from engine.api.kafka.trying import FIRST, check_beside
 from engine.api.rules_turn import rules_turn
 from engine.contracts.errors import UsageError
 from engine.core.parts import unseen_channels
@@ -24,7 +23,6 @@ from engine.embedded.rules_desk import (
     check_expected,
     other_settings,
 )
-from engine.embedded.rules_trial import check_given
 from engine.kafka.contents import Contents, pointers
 from engine.kafka.rules_files import Unpacked
 from engine.kafka.rules_orders import CHANGED, SETTINGS, UNUSABLE, Verdict, order_rules
@@ -36,7 +34,6 @@ from engine.rules.checking import CheckedFolder
 WAIT_SECONDS: Final = 10.0
 """The longest wait for the leading ingest worker, and then for the ledger."""
 LOOK_EVERY_S: Final = 0.02
-FIRST: Final = 0
 
 
 class Publishing:
@@ -118,10 +115,7 @@ class Publishing:
 
 
 def _check(files: Mapping[str, bytes], staying: Unpacked) -> CheckedFolder:
-    with tempfile.TemporaryDirectory(prefix="sellable-rules-") as temporary:
-        folder = Path(temporary)
-        staying.write_to(folder)
-        checked = check_given(files, folder, staying.overrides)
+    checked = check_beside(files, staying)
     check_cases(checked.rules, checked.cases)
     return checked
 

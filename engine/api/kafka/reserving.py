@@ -165,10 +165,10 @@ class Reserving:
             settled = await self._settle(order, held is not order, lines, asked.at, origin)
         everything = [*told, *settled]
         if not asked.is_sure:
-            everything = [*await self._dismiss(everything)]
+            everything = await self._dismiss(everything)
         return _answer(order, asked.at, lines, everything)
 
-    async def _dismiss(self, told: Sequence[Told]) -> Sequence[Told]:
+    async def _dismiss(self, told: Sequence[Told]) -> list[Told]:
         """Close what was raised because a call came again whose time Redis had lost.
 
         The ledger took nothing of it, and nobody has to look at it. Returns what else was told.

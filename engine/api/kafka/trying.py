@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -62,7 +62,7 @@ class Trying:
 
     async def _run(self, wanted: TrialWanted) -> Tried:
         in_force = await self._rules.files_of(FIRST)
-        checked = await asyncio.to_thread(_check, wanted, in_force)
+        checked = await asyncio.to_thread(check_beside, wanted.files, in_force)
         then = checked.rules
         newest = await self._rules.newest()
         check_channel(wanted.channel, newest, then)
@@ -103,9 +103,13 @@ def _some(
     return found, None
 
 
-def _check(wanted: TrialWanted, in_force: Unpacked) -> CheckedFolder:
-    """Check the files together with those in force that stay."""
+def check_beside(files: Mapping[str, bytes], in_force: Unpacked) -> CheckedFolder:
+    """Check files together with those in force that stay.
+
+    Raises:
+        RulesError: there are mistakes.
+    """
     with tempfile.TemporaryDirectory(prefix="sellable-rules-") as temporary:
         folder = Path(temporary)
         in_force.write_to(folder)
-        return check_given(wanted.files, folder, in_force.overrides)
+        return check_given(files, folder, in_force.overrides)
